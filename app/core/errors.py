@@ -1,0 +1,49 @@
+"""Errors with names that know their status; one handler turns each into a page, a fragment or JSON."""
+
+from __future__ import annotations
+
+
+class Refusal(Exception):
+    """A named no: `what` is one sentence for a person, `where` the field, line or file that it is about."""
+
+    status = 400
+    advice = ""
+
+    def __init__(self, what: str, where: str = "", advice: str = "") -> None:
+        super().__init__(what)
+        self.what, self.where = what, where
+        self.advice = advice or type(self).advice
+
+    @property
+    def name(self) -> str:
+        return type(self).__name__
+
+    def as_json(self) -> dict[str, str]:
+        return {"error": self.name, "message": self.what, "where": self.where, "advice": self.advice}
+
+
+class NotFound(Refusal):
+    status = 404
+
+    def __init__(self, what: str = "There is nothing here that you may see.", where: str = "") -> None:
+        super().__init__(what, where, "Check the address, or ask an admin of the project for access.")
+
+
+class NotSignedIn(Refusal):
+    status = 401
+
+
+class Forbidden(Refusal):
+    status = 403
+
+
+class Conflict(Refusal):
+    status = 409
+
+
+class Invalid(Refusal):
+    status = 422
+
+
+class TooLarge(Refusal):
+    status = 413

@@ -1,0 +1,145 @@
+"""Pages: one Jinja environment, Markdown that is safe to show, and the one handler that says what went wrong."""
+
+from __future__ import annotations
+
+import datetime as dt
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import nh3
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.templating import Jinja2Templates
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+from mdit_py_plugins.dollarmath import dollarmath_plugin
+from starlette.exceptions import HTTPException
+
+from app.core.errors import NotFound, NotSignedIn, Refusal
+
+ROOT = Path(__file__).resolve().parents[2]
+TAGS = set(nh3.ALLOWED_TAGS) | {"eq", "eqn"}
+
+
+@cache
+def _markdown() -> MarkdownIt:
+    parser = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable(["table", "strikethrough"])
+    # Maths is left as text in a span of class "math"; the page's KaTeX draws it in the browser.
+    return parser.use(dollarmath_plugin, renderer=_math, allow_labels=False)
+
+
+def _math(content: str, options: dict[str, Any]) -> str:
+    display = " display" if options.get("display_mode") else ""
+    return f'<span class="math{display}">{Markup.escape(content)}</span>'
+
+
+def markdown(text: str) -> Markup:
+    """Markdown with tables and $maths$ as HTML that cannot run anything (cleaned by nh3)."""
+    html = nh3.clean(
+        _markdown().render(text),
+        tags=TAGS - {"img"},
+        attributes={"a": {"href", "title"}, "span": {"class"}, "div": {"class"}, "code": {"class"}, "th": {"align"}},
+        url_schemes={"http", "https", "mailto"},
+    )
+    return Markup(html)
+
+
+def plain_number(value: float | None, digits: int = 2) -> str:
+    return "–" if value is None else f"{value:,.{digits}f}"
+
+
+def iso(value: dt.datetime | None) -> str:
+    return "" if value is None else value.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def filesize(value: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+@cache
+def templates() -> Jinja2Templates:
+    env = Environment(
+        loader=FileSystemLoader(ROOT / "templates"),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.filters.update(markdown=markdown, number=plain_number, iso=iso, filesize=filesize)
+    env.globals["asset"] = asset
+    return Jinja2Templates(env=env)
+
+
+@cache
+def asset(path: str) -> str:
+    """The address of a static file, with its modification time so that browsers may keep it for ever."""
+    return f"/static/{path}?v={int((ROOT / 'static' / path).stat().st_mtime)}"
+
+
+def page(request: Request, template: str, status: int = 200, **context: Any) -> Response:
+    """Render a template; the signed-in user and the project come from the guards by `request.state`."""
+    state = request.state
+    common = {
+        "user": getattr(state, "user", None),
+        "project": getattr(state, "project", None),
+        "roles": getattr(state, "roles", frozenset()),
+        "theme": request.cookies.get("theme", "auto"),
+    }
+    return templates().TemplateResponse(request, template, {**common, **context}, status_code=status)
+
+
+def redirect(url: str) -> RedirectResponse:
+    """303: the answer to a form that did its work."""
+    return RedirectResponse(url, status_code=303)
+
+
+def wants_json(request: Request) -> bool:
+    accept = request.headers.get("accept", "")
+    return request.url.path.startswith("/api/") or ("application/json" in accept and "text/html" not in accept)
+
+
+def answer_refusal(request: Request, refusal: Refusal) -> Response:
+    if wants_json(request):
+        return JSONResponse(refusal.as_json(), refusal.status)
+    if request.headers.get("hx-request"):
+        return page(request, "_error.html", refusal.status, error=refusal)
+    if isinstance(refusal, NotSignedIn):
+        return redirect(f"/sign-in?next={request.url.path}" if request.method == "GET" else "/sign-in")
+    return page(request, "error.html", refusal.status, error=refusal)
+
+
+class Unreadable(Refusal):
+    """The request's fields do not have the shape that the verb needs."""
+
+    status = 422
+
+
+def _from_validation(problem: RequestValidationError) -> Unreadable:
+    first = problem.errors()[0]
+    where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
+    return Unreadable(first["msg"], where)
+
+
+def _from_status(problem: HTTPException) -> Refusal:
+    refusal = NotFound("There is no page at this address.") if problem.status_code == 404 else Refusal(problem.detail)
+    refusal.status = problem.status_code
+    return refusal
+
+
+def install_error_pages(site: FastAPI) -> None:
+    site.add_exception_handler(Refusal, lambda request, problem: answer_refusal(request, problem))  # type: ignore[arg-type]
+    site.add_exception_handler(
+        RequestValidationError,
+        lambda request, problem: answer_refusal(request, _from_validation(problem)),  # type: ignore[arg-type]
+    )
+    site.add_exception_handler(
+        HTTPException,
+        lambda request, problem: answer_refusal(request, _from_status(problem)),  # type: ignore[arg-type]
+    )

@@ -1,0 +1,51 @@
+"""Files: content-addressed blobs, dataset folders and run folders under one root."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from app.core.settings import settings
+
+
+def root() -> Path:
+    return settings().storage_root()
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def blob_path(sha256: str) -> Path:
+    return root() / "blobs" / sha256[:2] / sha256
+
+
+def put_blob(content: bytes) -> str:
+    """Keep bytes under their SHA-256 (hex, returned); written aside and renamed, so a blob is whole or absent."""
+    sha256 = hashlib.sha256(content).hexdigest()
+    write_whole(blob_path(sha256), content)
+    return sha256
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=".aside-")
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.chmod(aside, 0o644)
+    os.replace(aside, path)
+
+
+def dataset_folder(dataset_id: int) -> Path:
+    return root() / "datasets" / str(dataset_id)
+
+
+def run_folder(run_id: int) -> Path:
+    return root() / "runs" / str(run_id)

@@ -1,0 +1,89 @@
+"""Projects' verbs: create, change settings, give and take roles."""
+
+from __future__ import annotations
+
+import re
+
+import sqlalchemy as sa
+
+from app.accounts import queries as accounts
+from app.accounts.actions import audit
+from app.accounts.tables import User
+from app.core.db import Session
+from app.core.errors import Conflict, Invalid, NotFound
+from app.projects import queries
+from app.projects.rubric import DEFAULT, Rubric
+from app.projects.tables import ROLES, Membership, Project
+
+
+class SlugTaken(Conflict):
+    """Another project lives at this address."""
+
+
+class BadSetting(Invalid):
+    """A setting outside its bounds."""
+
+
+class LastAdmin(Conflict):
+    """A project must keep one person who can change it."""
+
+
+def create(session: Session, author: User, name: str, slug: str = "", rubric: Rubric = DEFAULT, overlap: int = 1) -> Project:
+    """A new project with its author as admin. Raises BadSetting, SlugTaken."""
+    slug = slug or re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:62]
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", slug):
+        raise BadSetting("An address needs letters, digits and hyphens.", "slug")
+    if queries.project_by_slug(session, slug):
+        raise SlugTaken(f"There is a project at “{slug}” already.", "slug")
+    project = Project(slug=slug, name=name.strip() or slug, rubric=rubric.model_dump())
+    session.add(project)
+    change_settings(session, author, project, project.name, "", "", overlap, 60)
+    give_role(session, author, project, author.email, "admin")
+    return project
+
+
+def change_settings(
+    session: Session, author: User, project: Project, name: str, description: str, guidelines: str, overlap: int, lease_minutes: int
+) -> None:
+    """Raises BadSetting for an overlap outside 1–20, a lease outside 1–1440 minutes, or an empty name."""
+    if not 1 <= overlap <= 20:
+        raise BadSetting(f"Overlap is how many people judge a sample: 1 to 20, not {overlap}.", "overlap")
+    if not 1 <= lease_minutes <= 1440:
+        raise BadSetting(f"A lease lasts 1 to 1440 minutes, not {lease_minutes}.", "lease_minutes")
+    if not name.strip():
+        raise BadSetting("A project needs a name.", "name")
+    project.name, project.description, project.guidelines = name.strip(), description, guidelines
+    project.overlap, project.lease_minutes = overlap, lease_minutes
+    session.flush()
+    audit(session, author, "project.settings", f"project {project.id}", project.id, overlap=overlap, lease_minutes=lease_minutes)
+
+
+def give_role(session: Session, author: User, project: Project, email: str, role: str) -> Membership:
+    """Let a user play a role; twice is harmless. Raises BadSetting, NotFound."""
+    if role not in ROLES:
+        raise BadSetting(f"“{role}” is no role; the roles are {', '.join(ROLES)}.", "role")
+    user = accounts.user_by_email(session, email.strip().lower())
+    if user is None:
+        raise NotFound(f"Nobody with the address {email[:80]} has an account here.", "email")
+    held = session.scalar(sa.select(Membership).filter_by(project_id=project.id, user_id=user.id, role=role))
+    if held is None:
+        held = Membership(project_id=project.id, user_id=user.id, role=role)
+        session.add(held)
+        session.flush()
+        audit(session, author, "role.given", f"user {user.id}", project.id, role=role)
+    return held
+
+
+def take_role(session: Session, author: User, project: Project, membership_id: int) -> None:
+    """Raises NotFound, LastAdmin."""
+    held = session.scalar(sa.select(Membership).filter_by(project_id=project.id, id=membership_id))
+    if held is None:
+        raise NotFound()
+    if held.role == "admin" and _count_admins(session, project) == 1:
+        raise LastAdmin("This is the project's last admin.", "role", "Give someone else the role first.")
+    session.delete(held)
+    audit(session, author, "role.taken", f"user {held.user_id}", project.id, role=held.role)
+
+
+def _count_admins(session: Session, project: Project) -> int:
+    return session.scalar(sa.select(sa.func.count()).where(Membership.project_id == project.id, Membership.role == "admin")) or 0

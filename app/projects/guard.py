@@ -1,0 +1,63 @@
+"""A seat in a project: a stranger gets 404, a member without the role 403."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from app.accounts.guard import GUARDS, SignedIn
+from app.accounts.tables import User
+from app.core.db import Db
+from app.core.errors import Forbidden, NotFound
+from app.projects import queries
+from app.projects.rubric import Rubric
+from app.projects.tables import ROLES, Project
+
+
+@dataclass(frozen=True)
+class Seat:
+    """Who is asking, in which project, with which roles."""
+
+    user: User
+    project: Project
+    roles: frozenset[str]
+
+    @property
+    def rubric(self) -> Rubric:
+        return Rubric.model_validate(self.project.rubric)
+
+
+class MissingRole(Forbidden):
+    """A member of the project whose roles do not include the needed one."""
+
+
+def needs(*wanted: str) -> Callable[..., Seat]:
+    """A guard that lets in members who play at least one of the wanted roles."""
+
+    def guard(slug: str, request: Request, user: SignedIn, session: Db) -> Seat:
+        project = queries.project_by_slug(session, slug)
+        roles = queries.roles_of(session, user, project) if project else frozenset()
+        if project is None or not roles:
+            raise NotFound()
+        request.state.project, request.state.roles = project, roles
+        if not roles & set(wanted):
+            raise MissingRole(
+                f"This needs the role {' or '.join(wanted)} in {project.name}; yours: {', '.join(sorted(roles))}.",
+                advice="An admin of the project can give it to you under Settings.",
+            )
+        return Seat(user, project, roles)
+
+    GUARDS.append(guard)
+    return guard
+
+
+Member = Annotated[Seat, Depends(needs(*ROLES))]
+Annotator = Annotated[Seat, Depends(needs("annotator"))]
+Reviewer = Annotated[Seat, Depends(needs("reviewer"))]
+Researcher = Annotated[Seat, Depends(needs("researcher"))]
+Admin = Annotated[Seat, Depends(needs("admin"))]
+Overseer = Annotated[Seat, Depends(needs("admin", "reviewer", "researcher"))]
+"""Those who may look at everybody's annotations, but not necessarily change them."""

@@ -1,0 +1,41 @@
+"""Every select of the projects room; reads start from the user."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.orm import joinedload
+
+from app.accounts.tables import User
+from app.core.db import Session
+from app.projects.tables import ROLES, Membership, Project
+
+
+def roles_of(session: Session, user: User, project: Project) -> frozenset[str]:
+    """The roles that a user plays in a project; an admin plays all of them."""
+    held = frozenset(
+        session.scalars(sa.select(Membership.role).where(Membership.project_id == project.id, Membership.user_id == user.id))
+    )
+    return frozenset(ROLES) if user.is_admin or "admin" in held else held
+
+
+def project_by_slug(session: Session, slug: str) -> Project | None:
+    return session.scalar(sa.select(Project).where(Project.slug == slug))
+
+
+def projects_of(session: Session, user: User) -> list[tuple[Project, frozenset[str]]]:
+    """Every project that the user may open, with their roles in it."""
+    projects = session.scalars(sa.select(Project).order_by(Project.name)).all()
+    seats = [(project, roles_of(session, user, project)) for project in projects]
+    return [(project, roles) for project, roles in seats if roles]
+
+
+def members(session: Session, project_id: int) -> list[Membership]:
+    return list(
+        session.scalars(
+            sa.select(Membership)
+            .options(joinedload(Membership.user))
+            .join(User)
+            .where(Membership.project_id == project_id)
+            .order_by(User.name, Membership.role)
+        )
+    )

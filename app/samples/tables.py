@@ -1,0 +1,65 @@
+"""Samples: a prompt with its image(s) or video frames, and the models' responses to compare."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.core.db import Base, Id, Moment
+
+DOMAINS = ("image", "video", "safety")
+QUESTION_TYPES = ("mcq", "long", "short")
+MEDIUM_KINDS = ("image", "frame")
+
+
+def _one_of(name: str, values: tuple[str, ...]) -> sa.Enum:
+    return sa.Enum(*values, name=name, native_enum=False, create_constraint=True, length=16)
+
+
+class Sample(Base):
+    __tablename__ = "samples"
+    id: Mapped[Id]
+    project_id: Mapped[int] = mapped_column(sa.ForeignKey("projects.id"), index=True)
+    external_id: Mapped[str]
+    """The id that the imported file gave, or the line's content hash."""
+    prompt: Mapped[str]
+    domain: Mapped[str] = mapped_column(_one_of("domain", DOMAINS))
+    question_type: Mapped[str] = mapped_column(_one_of("question_type", QUESTION_TYPES))
+    content_sha256: Mapped[str]
+    """Of prompt, media and responses: importing the same line again adds nothing."""
+    credit: Mapped[str] = mapped_column(default="")
+    """Where the media come from and under which licence."""
+    created_at: Mapped[Moment]
+    media: Mapped[list[Medium]] = relationship(order_by="Medium.position", back_populates="sample")
+    responses: Mapped[list[Response]] = relationship(order_by="Response.position", back_populates="sample")
+    __table_args__ = (sa.UniqueConstraint("project_id", "content_sha256"),)
+
+
+class Medium(Base):
+    """One image, or one sampled frame of a video, kept as a blob."""
+
+    __tablename__ = "media"
+    id: Mapped[Id]
+    sample_id: Mapped[int] = mapped_column(sa.ForeignKey("samples.id", ondelete="CASCADE"), index=True)
+    position: Mapped[int] = mapped_column(sa.Integer)
+    kind: Mapped[str] = mapped_column(_one_of("medium_kind", MEDIUM_KINDS))
+    blob_sha256: Mapped[str] = mapped_column(index=True)
+    media_type: Mapped[str]
+    width: Mapped[int] = mapped_column(sa.Integer)
+    height: Mapped[int] = mapped_column(sa.Integer)
+    alt: Mapped[str] = mapped_column(default="")
+    sample: Mapped[Sample] = relationship(back_populates="media")
+    __table_args__ = (sa.UniqueConstraint("sample_id", "position"),)
+
+
+class Response(Base):
+    """One model's reply. `model` is never shown to an annotator."""
+
+    __tablename__ = "responses"
+    id: Mapped[Id]
+    sample_id: Mapped[int] = mapped_column(sa.ForeignKey("samples.id", ondelete="CASCADE"), index=True)
+    position: Mapped[int] = mapped_column(sa.Integer)
+    model: Mapped[str]
+    text: Mapped[str]
+    sample: Mapped[Sample] = relationship(back_populates="responses")
+    __table_args__ = (sa.UniqueConstraint("sample_id", "position"),)

@@ -1,0 +1,84 @@
+"""Tasks: one sample to be annotated once, leased to one person at a time."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.accounts.tables import User
+from app.core.db import Base, Id, Moment
+from app.samples.tables import Sample
+
+FLAG_KINDS = ("confusing", "incomplete", "harmful", "fault")
+
+
+class Task(Base):
+    """`slot` counts 0, 1, … up to the project's overlap; a rejected annotation adds a further slot."""
+
+    __tablename__ = "tasks"
+    id: Mapped[Id]
+    project_id: Mapped[int] = mapped_column(sa.ForeignKey("projects.id"))
+    sample_id: Mapped[int] = mapped_column(sa.ForeignKey("samples.id"))
+    slot: Mapped[int] = mapped_column(sa.Integer)
+    priority: Mapped[int] = mapped_column(sa.Integer, default=0)
+    done_at: Mapped[dt.datetime | None]
+    """When its annotation was submitted: what keeps the queue's index small."""
+    created_at: Mapped[Moment]
+    sample: Mapped[Sample] = relationship()
+    __table_args__ = (
+        sa.UniqueConstraint("sample_id", "slot"),
+        sa.Index("ix_tasks_open", "project_id", sa.text("priority DESC"), "id", postgresql_where=sa.text("done_at IS NULL")),
+    )
+
+
+class Lease(Base):
+    """One person's hold on one task. Open while `ended_at` is null; the database allows one open lease a task."""
+
+    __tablename__ = "leases"
+    id: Mapped[Id]
+    task_id: Mapped[int] = mapped_column(sa.ForeignKey("tasks.id"), index=True)
+    sample_id: Mapped[int] = mapped_column(sa.ForeignKey("samples.id"))
+    user_id: Mapped[int] = mapped_column(sa.ForeignKey("users.id"))
+    order: Mapped[list[Any]]
+    """Response ids in the order drawn for this person, kept when they come back."""
+    taken_at: Mapped[Moment]
+    expires_at: Mapped[dt.datetime]
+    ended_at: Mapped[dt.datetime | None]
+    task: Mapped[Task] = relationship()
+    user: Mapped[User] = relationship()
+    __table_args__ = (
+        sa.Index("uq_leases_open_task", "task_id", unique=True, postgresql_where=sa.text("ended_at IS NULL")),
+        # Nobody holds two tasks of one sample at once.
+        sa.Index("uq_leases_open_sample_user", "sample_id", "user_id", unique=True, postgresql_where=sa.text("ended_at IS NULL")),
+        sa.Index("ix_leases_user", "user_id", "id"),
+        sa.Index("ix_leases_expiry", "expires_at", postgresql_where=sa.text("ended_at IS NULL")),
+    )
+
+
+class Skip(Base):
+    """Someone passed a sample by, and why; they are not offered it again."""
+
+    __tablename__ = "skips"
+    id: Mapped[Id]
+    task_id: Mapped[int] = mapped_column(sa.ForeignKey("tasks.id"))
+    sample_id: Mapped[int] = mapped_column(sa.ForeignKey("samples.id"))
+    user_id: Mapped[int] = mapped_column(sa.ForeignKey("users.id"))
+    reason: Mapped[str]
+    created_at: Mapped[Moment]
+    __table_args__ = (sa.UniqueConstraint("sample_id", "user_id"),)
+
+
+class Flag(Base):
+    """A remark on a sample: confusing, incomplete, harmful, or a technical fault."""
+
+    __tablename__ = "flags"
+    id: Mapped[Id]
+    task_id: Mapped[int] = mapped_column(sa.ForeignKey("tasks.id"), index=True)
+    user_id: Mapped[int] = mapped_column(sa.ForeignKey("users.id"))
+    kind: Mapped[str] = mapped_column(sa.Enum(*FLAG_KINDS, name="flag_kind", native_enum=False, create_constraint=True, length=16))
+    note: Mapped[str] = mapped_column(default="")
+    created_at: Mapped[Moment]
+    user: Mapped[User] = relationship()
