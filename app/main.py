@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import importlib
+from importlib.util import find_spec
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.staticfiles import StaticFiles
+from starlette.responses import Response
 from starlette.types import Scope
 
-from app.accounts.pages import router as accounts
 from app.core.html import ROOT, install_error_pages
 from app.core.web import Shield
-from starlette.responses import Response
+
+ROOMS = ["accounts", "projects", "samples", "tasks", "annotations", "quality", "datasets", "runs", "overview"]
 
 
 class KeptFiles(StaticFiles):
@@ -23,20 +25,21 @@ class KeptFiles(StaticFiles):
         return answer
 
 
-ROOMS = ["accounts", "projects", "samples", "tasks", "annotations", "quality", "datasets", "runs", "overview"]
+def _routers() -> list[APIRouter]:
+    """Each room's pages and API, where it has them."""
+    shelves = [f"app.{room}.{shelf}" for room in ROOMS for shelf in ("pages", "api")]
+    return [importlib.import_module(shelf).router for shelf in shelves if find_spec(shelf)]
+
+
+ROUTERS = _routers()
 
 
 def build() -> FastAPI:
     site = FastAPI(title="Assay", version="0.1.0", docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json")
     site.add_middleware(Shield)
     install_error_pages(site)
-    for room in ROOMS:
-        for shelf in ("pages", "api"):
-            try:
-                site.include_router(importlib.import_module(f"app.{room}.{shelf}").router)
-            except ModuleNotFoundError as problem:
-                if problem.name != f"app.{room}.{shelf}":
-                    raise
+    for router in ROUTERS:
+        site.include_router(router)
     site.mount("/static", KeptFiles(directory=ROOT / "static", check_dir=False), name="static")
     return site
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import secrets
+from dataclasses import dataclass
 
 import sqlalchemy as sa
+from pydantic import ValidationError
 
 from app.accounts import queries as accounts
-from app.accounts.actions import audit
+from app.accounts.actions import add_user, audit
 from app.accounts.tables import User
 from app.core.db import Session
 from app.core.errors import Conflict, Invalid, NotFound
@@ -87,3 +90,42 @@ def take_role(session: Session, author: User, project: Project, membership_id: i
 
 def _count_admins(session: Session, project: Project) -> int:
     return session.scalar(sa.select(sa.func.count()).where(Membership.project_id == project.id, Membership.role == "admin")) or 0
+
+
+@dataclass(frozen=True)
+class Invited:
+    """Someone who now plays a role; `password` is set only for an account that was just made, and shown once."""
+
+    user: User
+    role: str
+    password: str | None
+
+
+def invite(session: Session, author: User, project: Project, email: str, name: str, role: str) -> Invited:
+    """Give a role to whoever has this address, making the account if nobody has. Raises BadEmail, BadSetting."""
+    email, password = email.strip().lower(), None
+    if accounts.user_by_email(session, email) is None:
+        password = secrets.token_urlsafe(12)
+        add_user(session, email, name, password)
+    held = give_role(session, author, project, email, role)
+    user = session.get_one(User, held.user_id)
+    return Invited(user, role, password)
+
+
+def change_rubric(
+    session: Session, author: User, project: Project, keys: list[str], names: list[str], guidance: list[str], levels: list[str]
+) -> None:
+    """New words for the criteria. Their keys stay: scores that exist are filed under them. Raises BadSetting."""
+    current = Rubric.model_validate(project.rubric)
+    if keys != current.keys or not len(names) == len(guidance) == len(keys) or len(levels) != 5 * len(keys):
+        raise BadSetting("The form does not fit the project's criteria; load the page again.", "rubric")
+    if not all(text.strip() for text in names + levels):
+        raise BadSetting("Every criterion and every level needs a name.", "rubric")
+    rows = [
+        {"key": key, "name": names[i], "guidance": guidance[i], "levels": levels[5 * i : 5 * i + 5]} for i, key in enumerate(keys)
+    ]
+    try:
+        project.rubric = Rubric.model_validate({"criteria": rows}).model_dump()
+    except ValidationError as problem:
+        raise BadSetting(problem.errors()[0]["msg"], "rubric") from None
+    audit(session, author, "project.rubric", f"project {project.id}", project.id)

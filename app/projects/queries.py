@@ -29,7 +29,8 @@ def projects_of(session: Session, user: User) -> list[tuple[Project, frozenset[s
     return [(project, roles) for project, roles in seats if roles]
 
 
-def members(session: Session, project_id: int) -> list[Membership]:
+def people(session: Session, project_id: int) -> list[Membership]:
+    """Every role that anybody plays in the project, by name."""
     return list(
         session.scalars(
             sa.select(Membership)
