@@ -94,7 +94,9 @@ class Review(Base):
     reviewed_revision_id: Mapped[int] = mapped_column(sa.ForeignKey("revisions.id"))
     """What the reviewer looked at: the same revision, or for a correction the one before it."""
     reviewer_id: Mapped[int] = mapped_column(sa.ForeignKey("users.id"))
-    verdict: Mapped[str] = mapped_column(sa.Enum(*VERDICTS, name="verdict", native_enum=False, create_constraint=True, length=16))
+    verdict: Mapped[str] = mapped_column(
+        sa.Enum(*VERDICTS, name="verdict", native_enum=False, create_constraint=True, length=16)
+    )
     comment: Mapped[str] = mapped_column(default="")
     verified: Mapped[list[Any]] = mapped_column(default=list)
     """Keys "<response id>.<criterion>" of the scores that the reviewer checked."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class Refusal(Exception):
     """A named no: `what` is one sentence for a person, `where` the field, line or file that it is about."""
@@ -18,7 +20,7 @@ class Refusal(Exception):
     def name(self) -> str:
         return type(self).__name__
 
-    def as_json(self) -> dict[str, str]:
+    def as_json(self) -> dict[str, Any]:
         return {"error": self.name, "message": self.what, "where": self.where, "advice": self.advice}
 
 

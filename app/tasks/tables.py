@@ -26,11 +26,23 @@ class Task(Base):
     priority: Mapped[int] = mapped_column(sa.Integer, default=0)
     done_at: Mapped[dt.datetime | None]
     """When its annotation was submitted: what keeps the queue's index small."""
+    done_by_id: Mapped[int | None] = mapped_column(sa.ForeignKey("users.id"))
+    """Who did it. A returned annotation clears `done_at` but not this: the task waits for the same person."""
+    replaces_id: Mapped[int | None] = mapped_column(sa.ForeignKey("tasks.id"), unique=True)
+    """The task whose annotation was rejected, for the one that was cut in its place."""
     created_at: Mapped[Moment]
     sample: Mapped[Sample] = relationship()
     __table_args__ = (
         sa.UniqueConstraint("sample_id", "slot"),
-        sa.Index("ix_tasks_open", "project_id", sa.text("priority DESC"), "id", postgresql_where=sa.text("done_at IS NULL")),
+        sa.Index(
+            "ix_tasks_open",
+            "project_id",
+            sa.text("priority DESC"),
+            "id",
+            postgresql_where=sa.text("done_at IS NULL AND done_by_id IS NULL"),
+        ),
+        # A person judges a sample once; it also finds what is already judged, and what was returned.
+        sa.Index("uq_tasks_done_by_sample", "done_by_id", "sample_id", unique=True),
     )
 
 
@@ -52,7 +64,13 @@ class Lease(Base):
     __table_args__ = (
         sa.Index("uq_leases_open_task", "task_id", unique=True, postgresql_where=sa.text("ended_at IS NULL")),
         # Nobody holds two tasks of one sample at once.
-        sa.Index("uq_leases_open_sample_user", "sample_id", "user_id", unique=True, postgresql_where=sa.text("ended_at IS NULL")),
+        sa.Index(
+            "uq_leases_open_sample_user",
+            "sample_id",
+            "user_id",
+            unique=True,
+            postgresql_where=sa.text("ended_at IS NULL"),
+        ),
         sa.Index("ix_leases_user", "user_id", "id"),
         sa.Index("ix_leases_expiry", "expires_at", postgresql_where=sa.text("ended_at IS NULL")),
     )
@@ -78,7 +96,9 @@ class Flag(Base):
     id: Mapped[Id]
     task_id: Mapped[int] = mapped_column(sa.ForeignKey("tasks.id"), index=True)
     user_id: Mapped[int] = mapped_column(sa.ForeignKey("users.id"))
-    kind: Mapped[str] = mapped_column(sa.Enum(*FLAG_KINDS, name="flag_kind", native_enum=False, create_constraint=True, length=16))
+    kind: Mapped[str] = mapped_column(
+        sa.Enum(*FLAG_KINDS, name="flag_kind", native_enum=False, create_constraint=True, length=16)
+    )
     note: Mapped[str] = mapped_column(default="")
     created_at: Mapped[Moment]
     user: Mapped[User] = relationship()

@@ -1,0 +1,165 @@
+"""Every select of the annotations room."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import aliased, joinedload, selectinload
+
+from app.accounts.tables import User
+from app.annotations.tables import STATES, Annotation, Draft, Review, Revision
+from app.core.db import Session
+from app.core.errors import NotFound
+from app.projects.guard import Seat
+from app.samples.tables import Sample
+from app.tasks.tables import Task
+
+PAGE = 50
+WHOLE = [
+    selectinload(Annotation.revisions).options(
+        joinedload(Revision.author), joinedload(Revision.review).joinedload(Review.reviewer)
+    ),
+    joinedload(Annotation.user),
+    joinedload(Annotation.task),
+    joinedload(Annotation.sample).options(selectinload(Sample.media), selectinload(Sample.responses)),
+]
+
+
+def draft(session: Session, user: User, task_id: int) -> Draft | None:
+    return session.scalar(sa.select(Draft).where(Draft.task_id == task_id, Draft.user_id == user.id))
+
+
+def draft_of_sample(session: Session, user: User, sample_id: int) -> Draft | None:
+    """The person's latest draft for any task of the sample: work begun on one slot is good for another."""
+    return session.scalar(
+        sa.select(Draft)
+        .join(Task, Task.id == Draft.task_id)
+        .where(Task.sample_id == sample_id, Draft.user_id == user.id)
+        .order_by(Draft.updated_at.desc())
+        .limit(1)
+    )
+
+
+def annotation(session: Session, seat: Seat, annotation_id: int) -> Annotation:
+    """An annotation of the seat's project, whole. Raises NotFound."""
+    row = session.scalar(_whole().where(Annotation.id == annotation_id, Annotation.project_id == seat.project.id))
+    if row is None:
+        raise NotFound(where="annotation")
+    return row
+
+
+def by_key(session: Session, user: User, key: str) -> Annotation | None:
+    return session.scalar(_whole().where(Annotation.user_id == user.id, Annotation.idempotency_key == key))
+
+
+def own_of_sample(session: Session, user: User, sample_id: int) -> Annotation | None:
+    return session.scalar(_whole().where(Annotation.user_id == user.id, Annotation.sample_id == sample_id))
+
+
+def own_of_task(session: Session, user: User, task_id: int) -> Annotation | None:
+    return session.scalar(_whole().where(Annotation.user_id == user.id, Annotation.task_id == task_id))
+
+
+def of_sample(session: Session, sample_id: int) -> list[Annotation]:
+    return list(session.scalars(_whole().where(Annotation.sample_id == sample_id).order_by(Annotation.id)))
+
+
+def of_samples(session: Session, sample_ids: list[int]) -> list[Annotation]:
+    """With revisions and reviews, without media and responses."""
+    query = sa.select(Annotation).options(WHOLE[0]).where(Annotation.sample_id.in_(sample_ids)).order_by(Annotation.id)
+    return list(session.scalars(query))
+
+
+def mine(session: Session, seat: Seat, before_id: int | None = None) -> list[Annotation]:
+    """The seat's own annotations: what was returned first, then the newest; by pages of PAGE rows by id."""
+    query = _whole().where(Annotation.project_id == seat.project.id, Annotation.user_id == seat.user.id)
+    if before_id:
+        query = query.where(Annotation.id < before_id)
+    rows = list(session.scalars(query.order_by(Annotation.id.desc()).limit(PAGE)))
+    if before_id is None:
+        returned = session.scalars(_in_state(query, "returned")).all()
+        rows = [*returned, *[row for row in rows if row not in returned]]
+    return rows
+
+
+def review_queue(
+    session: Session,
+    seat: Seat,
+    state: str = "submitted",
+    annotator_id: int | None = None,
+    after_id: int | None = None,
+    limit: int = PAGE,
+) -> list[Annotation]:
+    """Annotations in a state ("" for all), oldest first, from everybody or from one annotator."""
+    query = _whole().where(Annotation.project_id == seat.project.id)
+    if state:
+        query = _in_state(query, state)
+    if annotator_id:
+        query = query.where(Annotation.user_id == annotator_id)
+    if after_id:
+        query = query.where(Annotation.id > after_id)
+    return list(session.scalars(query.order_by(Annotation.id).limit(limit)))
+
+
+def next_to_review(session: Session, seat: Seat, after_id: int) -> int | None:
+    """The next annotation that waits for a verdict and is not the reviewer's own, going round to the start."""
+    waiting = _in_state(sa.select(Annotation.id), "submitted").where(
+        Annotation.project_id == seat.project.id, Annotation.user_id != seat.user.id
+    )
+    ahead = session.scalar(waiting.where(Annotation.id > after_id).order_by(Annotation.id).limit(1))
+    return ahead or session.scalar(waiting.where(Annotation.id != after_id).order_by(Annotation.id).limit(1))
+
+
+def counts_by_state(session: Session, project_id: int) -> dict[str, int]:
+    verdict = sa.select(Review.verdict).where(Review.revision_id == _latest_id()).scalar_subquery()
+    rows = session.execute(
+        sa.select(verdict.label("verdict"), sa.func.count())
+        .where(Annotation.project_id == project_id)
+        .group_by(sa.text("verdict"))
+    )
+    found = {"submitted" if verdict is None else STATES[verdict]: count for verdict, count in rows}
+    return {state: found.get(state, 0) for state in ("submitted", *STATES.values())}
+
+
+def annotators(session: Session, project_id: int) -> list[User]:
+    query = sa.select(User).where(sa.exists().where(Annotation.user_id == User.id, Annotation.project_id == project_id))
+    return list(session.scalars(query.order_by(User.name)))
+
+
+def progress_of(session: Session, seat: Seat) -> dict[str, Any]:
+    """The person's own day and all their days: annotations and active minutes."""
+    today = sa.func.date_trunc("day", sa.func.now())
+    done, done_today, seconds = session.execute(
+        sa.select(
+            sa.func.count(),
+            sa.func.count().filter(Annotation.submitted_at >= today),
+            sa.func.coalesce(sa.func.sum(Annotation.active_seconds), 0),
+        ).where(Annotation.project_id == seat.project.id, Annotation.user_id == seat.user.id)
+    ).one()
+    return {"done": done, "today": done_today, "minutes": round(seconds / 60)}
+
+
+def _whole() -> sa.Select[tuple[Annotation]]:
+    return sa.select(Annotation).options(*WHOLE)
+
+
+def _latest_id() -> sa.ScalarSelect[int]:
+    newest = aliased(Revision)
+    return (
+        sa.select(sa.func.max(newest.id))
+        .where(newest.annotation_id == Annotation.id)
+        .correlate(Annotation)
+        .scalar_subquery()
+    )
+
+
+def _in_state(query: sa.Select[Any], state: str) -> sa.Select[Any]:
+    """Only annotations whose latest revision is in this state."""
+    verdict = (
+        sa.select(Review.verdict).where(Review.revision_id == _latest_id()).correlate(Annotation).scalar_subquery()
+    )
+    if state == "submitted":
+        return query.where(verdict.is_(None))
+    wanted = [verdict_name for verdict_name, name in STATES.items() if name == state]
+    return query.where(verdict.in_(wanted))

@@ -1,0 +1,59 @@
+"""The shape of one line of an import file, and the kind of question that it asks."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+LONG_ANSWER = 128
+"""Characters of a reference response over which a question is long (arXiv 2502.10391, section 2)."""
+OPTION = re.compile(r"(?:^|\n|\s)\(?([A-H])[.):]\s*\S")
+
+
+class ReplyLine(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    model: str = Field(min_length=1, max_length=200)
+    text: str = Field(min_length=1, max_length=100_000)
+
+
+class SampleLine(BaseModel):
+    """One sample: a prompt, its picture(s) or video frames, and the replies. Paths are relative to the media."""
+
+    model_config = ConfigDict(extra="forbid")
+    id: str | int | None = None
+    prompt: str = Field(min_length=1, max_length=100_000)
+    image: str | None = None
+    images: list[str] = Field(default=[], max_length=64)
+    video: str | list[str] | None = None
+    """A folder of frames (taken in the order of their names), or the frames themselves."""
+    domain: Literal["image", "video", "safety"] | None = None
+    question_type: Literal["mcq", "long", "short"] | None = None
+    responses: list[ReplyLine] = Field(min_length=2, max_length=12)
+    reference: str = Field(default="", max_length=100_000)
+    """A right answer, where one is known: its length tells long from short questions. Not kept."""
+    alt: str = Field(default="", max_length=2000)
+    credit: str = Field(default="", max_length=2000)
+
+    @model_validator(mode="after")
+    def _has_one_kind_of_medium(self) -> SampleLine:
+        if sum(map(bool, (self.image, self.images, self.video))) != 1:
+            raise ValueError("give exactly one of image, images and video")
+        return self
+
+    @property
+    def kind_of_domain(self) -> str:
+        return self.domain or ("video" if self.video else "image")
+
+    @property
+    def kind_of_question(self) -> str:
+        return self.question_type or question_type(self.prompt, self.reference or self.responses[0].text)
+
+
+def question_type(prompt: str, reference: str) -> str:
+    """mcq for two or more lettered options in a row; otherwise long or short by the reference response's length."""
+    letters = OPTION.findall(prompt)
+    if letters[:2] == ["A", "B"]:
+        return "mcq"
+    return "long" if len(reference) > LONG_ANSWER else "short"

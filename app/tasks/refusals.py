@@ -1,0 +1,33 @@
+"""The named noes of the tasks room."""
+
+from __future__ import annotations
+
+from app.core.errors import Conflict, Invalid
+
+
+class TaskDone(Conflict):
+    """Somebody has annotated this task already."""
+
+
+class TaskTaken(Conflict):
+    """Somebody else holds this task, and the sample has no other that is free."""
+
+
+class AlreadyJudged(Conflict):
+    """A person judges a sample once."""
+
+
+class Crowded(Conflict):
+    """Every task that this person found was taken by somebody else at that very moment."""
+
+
+class WasReturned(Conflict):
+    """A returned annotation waits for the one who made it, and for nobody else."""
+
+
+class ReasonMissing(Invalid):
+    """Something that is only understood with a reason, without one."""
+
+
+class BadReason(Invalid):
+    """A reason too long or of no known kind."""
