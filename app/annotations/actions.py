@@ -78,6 +78,7 @@ def submit(
     task = task_queries.task(session, seat, task_id)
     if not 1 <= len(key) <= 200 or "\0" in key:
         raise BadReview("An idempotency key has 1 to 200 characters.", "key")
+    tasks.one_at_a_time(session, seat)
     if known := queries.by_key(session, seat.user, key):
         if known.sample_id != task.sample_id:
             raise KeyReused("This key belongs to another submission.", "key")
@@ -104,7 +105,7 @@ def submit(
 
 
 def _add_revision(session: Session, annotation: Annotation, author: User, content: Content) -> Revision:
-    revision = Revision(author=author, number=len(annotation.revisions) + 1, content=content.model_dump())
+    revision = Revision(author_id=author.id, number=len(annotation.revisions) + 1, content=content.model_dump())
     annotation.revisions.append(revision)
     session.flush()
     return revision
@@ -208,7 +209,7 @@ def _judge(
     review = Review(
         revision=revision,
         reviewed_revision_id=seen.id,
-        reviewer=seat.user,
+        reviewer_id=seat.user.id,
         verdict=verdict,
         comment=comment.strip(),
         verified=_checked_keys(verified or [], revision),

@@ -52,7 +52,7 @@ def cut_tasks(session: Session, project: Project, author: User, sample_ids: Sequ
         .correlate(Sample)
         .scalar_subquery()
     )
-    missing = sa.func.generate_series(0, project.overlap - 1 - live).table_valued("nth").lateral()
+    missing = sa.func.generate_series(0, project.overlap - 1 - live).table_valued("nth").render_derived()
     wanted = sa.select(sa.literal(project.id), Sample.id, there + missing.c.nth, sa.literal(0)).select_from(
         sa.join(Sample, missing, sa.true())
     )
@@ -75,7 +75,7 @@ def lease_next(session: Session, seat: Seat) -> Lease | None:
 
     In this order: what they hold, what a reviewer returned to them, what they began and ran out of time for, the queue.
     """
-    _one_at_a_time(session, seat)
+    one_at_a_time(session, seat)
     if held := queries.own_open_lease(session, seat.user, seat.project.id):
         return renew(session, seat.project, held)
     sweep_leases(session)
@@ -85,7 +85,7 @@ def lease_next(session: Session, seat: Seat) -> Lease | None:
     return None
 
 
-def _one_at_a_time(session: Session, seat: Seat) -> None:
+def one_at_a_time(session: Session, seat: Seat) -> None:
     """Two requests of one person (a double click, two windows) must not both take a task."""
     session.execute(sa.select(sa.func.pg_advisory_xact_lock(seat.project.id % 2**31, seat.user.id % 2**31)))
 
@@ -144,7 +144,6 @@ def hold_for_submission(session: Session, seat: Seat, task_id: int) -> Lease:
     A lease that ran out is honoured while there is room: on this task, or on a free one of the same sample.
     Raises NotFound, AlreadyJudged, TaskDone, TaskTaken.
     """
-    _one_at_a_time(session, seat)
     task = queries.task(session, seat, task_id)
     session.execute(sa.select(Task.id).where(Task.id == task.id).with_for_update())
     session.refresh(task, ["done_at", "done_by_id"])

@@ -112,14 +112,14 @@ def free_task_of_sample(session: Session, sample_id: int) -> Task | None:
 
 def _free(project_id: int, user: User) -> sa.Select[tuple[Task]]:
     """Open tasks that nobody holds, of samples that the user has neither judged, skipped nor in hand."""
-    mine = aliased(Task)
+    mine, in_hand = aliased(Task), aliased(Lease)
     return sa.select(Task).where(
         Task.project_id == project_id,
         Task.done_at.is_(None),
         ~_held(),
         ~sa.exists().where(mine.done_by_id == user.id, mine.sample_id == Task.sample_id),
         ~sa.exists().where(Skip.user_id == user.id, Skip.sample_id == Task.sample_id),
-        ~sa.exists().where(Lease.user_id == user.id, Lease.sample_id == Task.sample_id, Lease.ended_at.is_(None)),
+        ~sa.exists().where(in_hand.user_id == user.id, in_hand.sample_id == Task.sample_id, in_hand.ended_at.is_(None)),
     )
 
 
