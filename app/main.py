@@ -17,11 +17,13 @@ ROOMS = ["accounts", "projects", "samples", "tasks", "annotations", "quality", "
 
 
 class KeptFiles(StaticFiles):
-    """Static files whose addresses change with their content, so that browsers keep them."""
+    """Static files. Those asked for by an address that changes with their content (`?v=`) are kept by browsers for ever;
+    others, such as modules that modules import, are asked for again and answered with 304."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         answer = await super().get_response(path, scope)
-        answer.headers["cache-control"] = "public, max-age=31536000, immutable"
+        versioned = scope["query_string"].startswith(b"v=")
+        answer.headers["cache-control"] = "public, max-age=31536000, immutable" if versioned else "no-cache"
         return answer
 
 

@@ -138,6 +138,12 @@ def renew(session: Session, project: Project, lease: Lease) -> Lease:
     return lease
 
 
+def reopen(session: Session, seat: Seat, task_id: int) -> Lease:
+    """The hold under which this person goes on with a task that they have had. Raises as `hold_for_submission`."""
+    one_at_a_time(session, seat)
+    return renew(session, seat.project, hold_for_submission(session, seat, task_id))
+
+
 def hold_for_submission(session: Session, seat: Seat, task_id: int) -> Lease:
     """The lease under which this person may submit work on the task; the task is locked until the transaction ends.
 

@@ -170,3 +170,24 @@ def flags_of_sample(session: Session, sample_id: int) -> list[Flag]:
 def skips_of_sample(session: Session, sample_id: int) -> list[tuple[Skip, User]]:
     rows = session.execute(sa.select(Skip, User).join(User, User.id == Skip.user_id).where(Skip.sample_id == sample_id))
     return [(skip, user) for skip, user in rows]
+
+
+STATES = ("uncut", "open", "done")
+
+
+def in_state(query: sa.Select[tuple[Sample]], state: str) -> sa.Select[tuple[Sample]]:
+    """Samples without tasks (uncut), with tasks still to do (open), or with all done; else all."""
+    some = sa.exists().where(Task.sample_id == Sample.id)
+    to_do = sa.exists().where(Task.sample_id == Sample.id, Task.done_at.is_(None))
+    wanted = {"uncut": ~some, "open": to_do, "done": some & ~to_do}.get(state)
+    return query if wanted is None else query.where(wanted)
+
+
+def states_of(session: Session, sample_ids: list[int]) -> dict[int, tuple[int, int]]:
+    """Sample id → (tasks done, tasks)."""
+    rows = session.execute(
+        sa.select(Task.sample_id, sa.func.count().filter(Task.done_at.is_not(None)), sa.func.count())
+        .where(Task.sample_id.in_(sample_ids))
+        .group_by(Task.sample_id)
+    )
+    return {sample_id: (done, total) for sample_id, done, total in rows}

@@ -1,0 +1,114 @@
+"""Annotating as JSON: the annotate page's own calls, and anybody else's with the same rights."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Request
+from fastapi.responses import JSONResponse, Response
+
+from app.annotations import actions, queries
+from app.annotations.schemas import BadAnnotation
+from app.annotations.tables import Annotation, Draft
+from app.core.db import Db, Session
+from app.core.errors import NotFound, Refusal
+from app.core.html import answer_refusal
+from app.projects.guard import Annotator, Seat
+from app.tasks import actions as tasks
+from app.tasks import queries as task_queries
+from app.tasks.tables import Lease, Task
+
+router = APIRouter(prefix="/api/v1/projects/{slug}")
+Number = Annotated[float, Body(ge=0, le=1e7, allow_inf_nan=False)]
+Object = Annotated[dict[str, Any], Body()]
+
+
+@router.post("/leases")
+def lease_next(session: Db, seat: Annotator) -> Response:
+    """The next task, held for the caller; 204 when nothing is left."""
+    lease = tasks.lease_next(session, seat)
+    if lease is None:
+        return Response(status_code=204)
+    task = task_queries.task(session, seat, lease.task_id)
+    return JSONResponse(_as_json(seat, task, lease, queries.draft(session, seat.user, task.id)), 201)
+
+
+@router.get("/tasks/{task_id}/draft")
+def read_draft(session: Db, seat: Annotator, task_id: int) -> JSONResponse:
+    task_queries.task(session, seat, task_id)
+    draft = queries.draft(session, seat.user, task_id)
+    if draft is None:
+        raise NotFound("There is no draft of yours for this task.", "draft")
+    return JSONResponse(_draft(draft))
+
+
+@router.put("/tasks/{task_id}/draft")
+def save_draft(
+    session: Db,
+    seat: Annotator,
+    task_id: int,
+    content: Object,
+    version: Annotated[int | None, Body()] = None,
+    active_seconds: Number = 0.0,
+) -> JSONResponse:
+    """version: the one that this content builds on; 409 with the kept content where another device saved meanwhile."""
+    draft = actions.save_draft(session, seat, task_id, content, version, active_seconds)
+    return JSONResponse({"version": draft.version})
+
+
+@router.post("/tasks/{task_id}/annotation")
+def submit(
+    request: Request,
+    session: Db,
+    seat: Annotator,
+    task_id: int,
+    content: Object,
+    key: Annotated[str, Body(max_length=200)],
+    active_seconds: Number = 0.0,
+) -> Response:
+    """201 with the annotation; sent again with the same key, the same answer. Refused work is kept as a draft."""
+    try:
+        with session.begin_nested():
+            annotation = actions.submit(session, seat, task_id, content, key, active_seconds)
+    except Refusal as refusal:
+        _keep_what_came(session, seat, task_id, content, active_seconds)
+        return answer_refusal(request, refusal)
+    return JSONResponse(_annotation(annotation), 201)
+
+
+def _keep_what_came(session: Session, seat: Seat, task_id: int, content: dict[str, Any], active_seconds: float) -> None:
+    try:
+        with session.begin_nested():
+            actions.save_draft(session, seat, task_id, content, None, active_seconds)
+    except (Refusal, BadAnnotation):
+        pass  # what cannot even be a draft, or is annotated already, leaves things as they are
+
+
+def _annotation(annotation: Annotation) -> dict[str, Any]:
+    return {
+        "id": annotation.id,
+        "task": annotation.task_id,
+        "state": annotation.state,
+        "revision": annotation.latest.number,
+    }
+
+
+def _draft(draft: Draft) -> dict[str, Any]:
+    return {"version": draft.version, "content": draft.content, "active_seconds": draft.active_seconds}
+
+
+def _as_json(seat: Seat, task: Task, lease: Lease, draft: Draft | None) -> dict[str, Any]:
+    """What an annotator may know of a task: everything but who wrote the responses."""
+    texts = {response.id: response.text for response in task.sample.responses}
+    return {
+        "task": task.id,
+        "expires_at": lease.expires_at.isoformat(),
+        "prompt": task.sample.prompt,
+        "media": [
+            {"kind": medium.kind, "url": f"/projects/{seat.project.slug}/media/{medium.id}"}
+            for medium in task.sample.media
+        ],
+        "responses": [{"id": str(number), "text": texts[number]} for number in lease.order],
+        "rubric": seat.rubric.model_dump(),
+        "draft": _draft(draft) if draft else None,
+    }

@@ -1,0 +1,91 @@
+"""What lies on the desk: a sample with its responses under letters, in the order drawn for one person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from app.annotations import queries
+from app.annotations.schemas import DraftContent
+from app.annotations.tables import Annotation, Draft, Review
+from app.core.db import Session
+from app.projects.guard import Seat
+from app.samples.tables import Medium, Sample
+from app.tasks.tables import Lease, Task
+
+LETTERS = "ABCDEFGHIJKL"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A response as an annotator sees it: a letter instead of a model's name."""
+
+    letter: str
+    id: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Desk:
+    task: Task
+    replies: list[Reply]
+    content: dict[str, Any]
+    version: int
+    active_seconds: float
+    returned: Review | None = None
+    """The verdict that sent the annotation back, with its comment."""
+
+    @property
+    def sample(self) -> Sample:
+        return self.task.sample
+
+    @property
+    def is_video(self) -> bool:
+        return any(medium.kind == "frame" for medium in self.sample.media)
+
+
+def lay_out(session: Session, seat: Seat, task: Task, lease: Lease) -> Desk:
+    """The task as its annotator left it: their draft, or what was returned to them, or nothing yet."""
+    own = queries.draft(session, seat.user, task.id)
+    draft = own or queries.draft_of_sample(session, seat.user, task.sample_id)
+    annotation = queries.own_of_sample(session, seat.user, task.sample_id)
+    return Desk(
+        task=task,
+        replies=replies(task.sample, lease.order),
+        content=_content(draft, annotation),
+        version=own.version if own else 0,
+        active_seconds=draft.active_seconds if draft else annotation.active_seconds if annotation else 0.0,
+        returned=annotation.latest.review if annotation else None,
+    )
+
+
+def _content(draft: Draft | None, annotation: Annotation | None) -> dict[str, Any]:
+    kept = draft.content if draft else annotation.latest.content if annotation else {}
+    return DraftContent.model_validate(kept).model_dump()
+
+
+def replies(sample: Sample, order: list[Any]) -> list[Reply]:
+    texts = {response.id: response.text for response in sample.responses}
+    return [Reply(letter, str(number), texts[number]) for letter, number in zip(LETTERS, order, strict=False)]
+
+
+def words_of_ranking(ranking: list[list[str]], shown: list[Reply]) -> str:
+    """[["31"], ["33", "32"]] → "A > B = C", in the letters that are shown."""
+    letters = {reply.id: reply.letter for reply in shown}
+    return " > ".join(" = ".join(sorted(letters.get(response, "?") for response in group)) for group in ranking)
+
+
+def viewer_items(seat: Seat, media: list[Medium]) -> list[dict[str, Any]]:
+    """Addresses and sizes of the pictures or frames, for the media viewer."""
+    return [
+        {
+            "url": f"/projects/{seat.project.slug}/media/{medium.id}?size=display",
+            "full": f"/projects/{seat.project.slug}/media/{medium.id}",
+            "thumb": f"/projects/{seat.project.slug}/media/{medium.id}?size=thumb",
+            "kind": medium.kind,
+            "alt": medium.alt or f"{'Frame' if medium.kind == 'frame' else 'Picture'} {medium.position + 1}",
+            "width": medium.width,
+            "height": medium.height,
+        }
+        for medium in media
+    ]

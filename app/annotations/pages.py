@@ -1,0 +1,88 @@
+"""Annotating, one's own work, and a sample's page with what people judged of it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from app.annotations import desk, queries, review_pages
+from app.core.db import Db
+from app.core.html import page, redirect
+from app.projects.guard import Annotator, Overseer
+from app.samples import queries as samples
+from app.tasks import actions as tasks
+from app.tasks import queries as task_queries
+from app.tasks.tables import FLAG_KINDS
+
+router = APIRouter()
+router.include_router(review_pages.router)
+AT = "/projects/{slug}"
+
+
+@router.get(AT + "/annotate")
+def annotate_next(request: Request, session: Db, seat: Annotator) -> Response:
+    lease = tasks.lease_next(session, seat)
+    if lease is None:
+        return page(
+            request,
+            "annotations/nothing_left.html",
+            mine=queries.progress_of(session, seat),
+            progress=task_queries.progress(session, seat.project.id),
+        )
+    return redirect(f"/projects/{seat.project.slug}/annotate/{lease.task_id}")
+
+
+@router.get(AT + "/annotate/{task_id}")
+def annotate(request: Request, session: Db, seat: Annotator, task_id: int) -> Response:
+    lease = tasks.reopen(session, seat, task_id)
+    if lease.task_id != task_id:  # somebody took this one meanwhile, but the sample had another
+        return redirect(f"/projects/{seat.project.slug}/annotate/{lease.task_id}")
+    laid = desk.lay_out(session, seat, task_queries.task(session, seat, task_id), lease)
+    return page(
+        request,
+        "annotations/annotate.html",
+        desk=laid,
+        rubric=seat.rubric,
+        media=desk.viewer_items(seat, laid.sample.media),
+        mine=queries.progress_of(session, seat),
+        flag_kinds=FLAG_KINDS,
+    )
+
+
+@router.get(AT + "/annotations/mine")
+def mine(
+    request: Request, session: Db, seat: Annotator, before: Annotated[int | None, Query(ge=1, lt=2**63)] = None
+) -> Response:
+    rows = queries.mine(session, seat, before)
+    return page(
+        request,
+        "annotations/mine.html",
+        rows=[
+            (row, desk.words_of_ranking(row.latest.content["ranking"], desk.replies(row.sample, row.order)))
+            for row in rows
+        ],
+        mine=queries.progress_of(session, seat),
+        more=rows[-1].id if len(rows) >= queries.PAGE else None,
+        first_page=before is None,
+    )
+
+
+@router.get(AT + "/samples/{sample_id}")
+def sample(request: Request, session: Db, seat: Overseer, sample_id: int) -> Response:
+    row = samples.sample(session, seat, sample_id)
+    shown = desk.replies(row, [response.id for response in row.responses])
+    annotations = queries.of_sample(session, row.id)
+    return page(
+        request,
+        "samples/sample.html",
+        sample=row,
+        replies=list(zip(shown, row.responses, strict=True)),
+        media=desk.viewer_items(seat, row.media),
+        is_video=any(medium.kind == "frame" for medium in row.media),
+        tasks=task_queries.tasks_of_sample(session, row.id),
+        flags=task_queries.flags_of_sample(session, row.id),
+        skips=task_queries.skips_of_sample(session, row.id),
+        annotations=[(each, desk.words_of_ranking(each.latest.content["ranking"], shown)) for each in annotations],
+    )

@@ -1,0 +1,77 @@
+"""The samples of a project with the state of their tasks; cutting tasks; what an annotator does with a task besides
+annotating it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import Response
+
+from app.core.db import Db
+from app.core.html import page, redirect
+from app.projects.guard import Admin, Annotator, Overseer
+from app.samples.queries import PAGE, Filters, count, matching, page_of
+from app.samples.tables import DOMAINS, QUESTION_TYPES
+from app.tasks import actions, queries
+
+router = APIRouter(prefix="/projects/{slug}")
+Line = Annotated[str, Query(max_length=200)]
+Note = Annotated[str, Form(max_length=100_000)]
+
+
+@router.get("/samples")
+def samples(
+    request: Request,
+    session: Db,
+    seat: Overseer,
+    domain: Line = "",
+    question_type: Line = "",
+    state: Line = "",
+    text: Line = "",
+    after: Annotated[int, Query(ge=0, lt=2**63)] = 0,
+) -> Response:
+    filters = Filters(domain, question_type, text)
+    query = queries.in_state(matching(seat, filters), state)
+    rows = page_of(session, query, after)
+    return page(
+        request,
+        "samples/list.html",
+        rows=rows[:PAGE],
+        more=rows[PAGE - 1].id if len(rows) > PAGE else None,
+        states=queries.states_of(session, [row.id for row in rows]),
+        total=count(session, query),
+        uncut=count(session, queries.in_state(matching(seat, Filters()), "uncut")),
+        progress=queries.progress(session, seat.project.id),
+        filters=filters,
+        state=state,
+        after=after,
+        domains=DOMAINS,
+        question_types=QUESTION_TYPES,
+    )
+
+
+@router.post("/tasks")
+def cut_tasks(session: Db, seat: Admin) -> Response:
+    actions.cut_tasks(session, seat.project, seat.user)
+    return redirect(f"/projects/{seat.project.slug}/samples")
+
+
+@router.post("/tasks/{task_id}/skip")
+def skip(session: Db, seat: Annotator, task_id: int, reason: Note = "") -> Response:
+    actions.skip(session, seat, task_id, reason)
+    return redirect(f"/projects/{seat.project.slug}/annotate")
+
+
+@router.post("/tasks/{task_id}/release")
+def release(session: Db, seat: Annotator, task_id: int) -> Response:
+    actions.release(session, seat, task_id)
+    return redirect(f"/projects/{seat.project.slug}")
+
+
+@router.post("/tasks/{task_id}/flags")
+def flag(
+    session: Db, seat: Annotator, task_id: int, kind: Annotated[str, Form(max_length=40)], note: Note = ""
+) -> Response:
+    actions.flag(session, seat, task_id, kind, note)
+    return redirect(f"/projects/{seat.project.slug}/annotate/{task_id}")
