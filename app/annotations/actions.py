@@ -15,6 +15,7 @@ from app.core.db import Session, now
 from app.projects.guard import Seat
 from app.tasks import actions as tasks
 from app.tasks import queries as task_queries
+from app.tasks.refusals import AlreadyJudged, TaskTaken
 from app.tasks.tables import Task
 
 LONGEST_COMMENT = 10_000
@@ -46,11 +47,9 @@ def save_draft(
 
 def _refuse_if_never_held(session: Session, seat: Seat, task: Task) -> None:
     if task.done_at and task.done_by_id == seat.user.id:
-        raise tasks.AlreadyJudged("You have submitted your annotation of this sample.", f"task {task.id}")
+        raise AlreadyJudged("You have submitted your annotation of this sample.", f"task {task.id}")
     if task_queries.latest_lease(session, seat.user, task.sample_id) is None:
-        raise tasks.TaskTaken(
-            "You do not hold this task.", f"task {task.id}", "Open your next task from the project's page."
-        )
+        raise TaskTaken("You do not hold this task.", f"task {task.id}", "Open your next task from the project's page.")
 
 
 def _lock_draft(session: Session, user: User, task_id: int) -> Draft:

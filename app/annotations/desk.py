@@ -69,6 +69,26 @@ def replies(sample: Sample, order: list[Any]) -> list[Reply]:
     return [Reply(letter, str(number), texts[number]) for letter, number in zip(LETTERS, order, strict=False)]
 
 
+def for_script(seat: Seat, desk: Desk) -> dict[str, Any]:
+    """What the annotate page's script starts from."""
+    at, task = seat.project.slug, desk.task.id
+    return {
+        "slug": at,
+        "task": task,
+        "user": seat.user.id,
+        "replies": [vars(reply) for reply in desk.replies],
+        "criteria": [criterion.model_dump(include={"key", "name", "levels"}) for criterion in seat.rubric.criteria],
+        "content": desk.content,
+        "version": desk.version,
+        "active_seconds": desk.active_seconds,
+        "urls": {
+            "draft": f"/api/v1/projects/{at}/tasks/{task}/draft",
+            "annotation": f"/api/v1/projects/{at}/tasks/{task}/annotation",
+            "next": f"/projects/{at}/annotate",
+        },
+    }
+
+
 def words_of_ranking(ranking: list[list[str]], shown: list[Reply]) -> str:
     """[["31"], ["33", "32"]] → "A > B = C", in the letters that are shown."""
     letters = {reply.id: reply.letter for reply in shown}

@@ -19,7 +19,7 @@ def of_scores(contents: Sequence[DraftContent], response: str, criterion: str) -
 
 
 def of_ranks(contents: Sequence[DraftContent]) -> float | None:
-    """Share of response pairs, over all pairs of people, that are ordered unlike; a tie against an order counts half."""
+    """Share of response pairs, over all pairs of people, ordered unlike; a tie against an order counts half."""
     apart = [
         abs(_order(one, *pair) - _order(other, *pair)) / 2
         for one, other in combinations([content for content in contents if content.ranking], 2)

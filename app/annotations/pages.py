@@ -44,6 +44,8 @@ def annotate(request: Request, session: Db, seat: Annotator, task_id: int) -> Re
         request,
         "annotations/annotate.html",
         desk=laid,
+        data=desk.for_script(seat, laid),
+        question_type=laid.sample.question_type,
         rubric=seat.rubric,
         media=desk.viewer_items(seat, laid.sample.media),
         mine=queries.progress_of(session, seat),

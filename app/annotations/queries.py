@@ -107,7 +107,7 @@ def next_to_review(session: Session, seat: Seat, after_id: int) -> int | None:
     waiting = _in_state(sa.select(Annotation.id), "submitted").where(
         Annotation.project_id == seat.project.id, Annotation.user_id != seat.user.id
     )
-    ahead = session.scalar(waiting.where(Annotation.id > after_id).order_by(Annotation.id).limit(1))
+    ahead: int | None = session.scalar(waiting.where(Annotation.id > after_id).order_by(Annotation.id).limit(1))
     return ahead or session.scalar(waiting.where(Annotation.id != after_id).order_by(Annotation.id).limit(1))
 
 
@@ -140,7 +140,7 @@ def progress_of(session: Session, seat: Seat) -> dict[str, Any]:
     return {"done": done, "today": done_today, "minutes": round(seconds / 60)}
 
 
-def _whole() -> sa.Select[tuple[Annotation]]:
+def _whole() -> sa.Select[Annotation]:
     return sa.select(Annotation).options(*WHOLE)
 
 

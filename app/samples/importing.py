@@ -101,7 +101,8 @@ def import_samples(
 
 def preview(lines: Iterable[str | bytes], media_root: Path, shown: int = 5) -> tuple[list[SampleLine], int, Report]:
     """The first lines, how many read well, and the faults that can be seen without decoding the pictures."""
-    report, first, good = Report(), [], 0
+    report, good = Report(), 0
+    first: list[SampleLine] = []
     for incoming in _read_all(lines, media_root, report):
         try:
             for path in incoming.files:

@@ -48,7 +48,7 @@ def medium(session: Session, seat: Seat, medium_id: int) -> Medium:
     return row
 
 
-def matching(seat: Seat, filters: Filters) -> sa.Select[tuple[Sample]]:
+def matching(seat: Seat, filters: Filters) -> sa.Select[Sample]:
     """The seat's samples that pass the filters; other rooms narrow it further."""
     query = sa.select(Sample).where(Sample.project_id == seat.project.id)
     if filters.domain:
@@ -60,11 +60,11 @@ def matching(seat: Seat, filters: Filters) -> sa.Select[tuple[Sample]]:
     return query
 
 
-def page_of(session: Session, query: sa.Select[tuple[Sample]], after_id: int = 0) -> list[Sample]:
+def page_of(session: Session, query: sa.Select[Sample], after_id: int = 0) -> list[Sample]:
     """PAGE samples by id, and one more where there is a next page."""
     paged = query.where(Sample.id > after_id).order_by(Sample.id).limit(PAGE + 1)
     return list(session.scalars(paged.options(selectinload(Sample.media), selectinload(Sample.responses))))
 
 
-def count(session: Session, query: sa.Select[tuple[Sample]]) -> int:
+def count(session: Session, query: sa.Select[Sample]) -> int:
     return session.scalar(sa.select(sa.func.count()).select_from(query.subquery())) or 0

@@ -110,7 +110,7 @@ def free_task_of_sample(session: Session, sample_id: int) -> Task | None:
     )
 
 
-def _free(project_id: int, user: User) -> sa.Select[tuple[Task]]:
+def _free(project_id: int, user: User) -> sa.Select[Task]:
     """Open tasks that nobody holds, of samples that the user has neither judged, skipped nor in hand."""
     mine, in_hand = aliased(Task), aliased(Lease)
     return sa.select(Task).where(
@@ -175,7 +175,7 @@ def skips_of_sample(session: Session, sample_id: int) -> list[tuple[Skip, User]]
 STATES = ("uncut", "open", "done")
 
 
-def in_state(query: sa.Select[tuple[Sample]], state: str) -> sa.Select[tuple[Sample]]:
+def in_state(query: sa.Select[Sample], state: str) -> sa.Select[Sample]:
     """Samples without tasks (uncut), with tasks still to do (open), or with all done; else all."""
     some = sa.exists().where(Task.sample_id == Sample.id)
     to_do = sa.exists().where(Task.sample_id == Sample.id, Task.done_at.is_(None))

@@ -1,0 +1,33 @@
+// Keys rest while somebody types or a dialog is open; letters carry no modifier and destroy nothing.
+
+/** True where a key press belongs to a text field, a dialog or the browser. */
+export function typing(event) {
+  const at = event.target;
+  const field = at.closest?.("input:not([type=radio]):not([type=checkbox]), textarea, select, [contenteditable]");
+  return Boolean(field || document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey || event.isComposing);
+}
+
+export function mountKeys(actions) {
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      return actions.submit();
+    }
+    if (event.key === "Escape" && event.target.closest?.("textarea, input")) return event.target.blur();
+    if (typing(event)) return;
+    const act = actions[event.key];
+    if (!act) return;
+    event.preventDefault();
+    act();
+  });
+}
+
+/** Buttons that open and close dialogs: <button data-open="#guidelines">. */
+export function mountDialogs() {
+  for (const button of document.querySelectorAll("[data-open]"))
+    button.addEventListener("click", () => document.querySelector(button.dataset.open).showModal());
+  for (const dialog of document.querySelectorAll("dialog")) {
+    dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+    dialog.querySelectorAll("[data-close]").forEach((button) => button.addEventListener("click", () => dialog.close()));
+  }
+}

@@ -1,0 +1,54 @@
+// The rail: what is done, what is missing, whether it is saved.
+import { missing } from "./annotate-store.js";
+
+const SAVING = {
+  saving: "Saving…",
+  saved: "Saved",
+  away: "Server away: kept in this browser",
+  "signed-out": "Signed out: kept in this browser. Sign in in another tab.",
+  refused: "Not saved",
+};
+
+export function mountRail(root, store, jumpTo) {
+  const chips = [...root.querySelectorAll("[data-kind]")];
+  const state = document.querySelector("[data-saving]");
+  const notice = document.querySelector("[data-notice]");
+  const submit = document.querySelector("#submit");
+  const totals = { scores: store.ids.length * store.desk.criteria.length, reasons: store.ids.length };
+
+  function draw() {
+    const todo = missing(store);
+    for (const chip of chips) {
+      const kind = chip.dataset.kind;
+      const left = todo.filter((each) => each.kind === kind).length;
+      const total = totals[kind];
+      chip.hidden = kind === "tie" && !store.content.tie;
+      chip.toggleAttribute("data-done", left === 0);
+      chip.querySelector("[data-count]").textContent = total ? `${total - left}/${total}` : left ? "–" : "✓";
+      chip.setAttribute("aria-label", `${chip.querySelector("[data-name]").textContent}: ${left ? `${left} missing` : "complete"}`);
+    }
+    submit.toggleAttribute("data-ready", todo.length === 0);
+    if (todo.length === 0 && !notice.hidden && notice.dataset.about === "missing") notice.hidden = true;
+  }
+
+  chips.forEach((chip) =>
+    chip.addEventListener("click", () => {
+      const first = missing(store).find((each) => each.kind === chip.dataset.kind);
+      jumpTo(first?.where ?? chip.dataset.fallback);
+    }),
+  );
+  notice.querySelector("button").addEventListener("click", () => (notice.hidden = true));
+  store.watch(draw);
+
+  return {
+    showSaving(name, more = "") {
+      state.dataset.saving = name;
+      state.textContent = more ? `${SAVING[name]}: ${more}` : SAVING[name];
+    },
+    tell(sentence) {
+      notice.dataset.about = sentence.startsWith("Still missing") ? "missing" : "answer";
+      notice.querySelector("p").textContent = sentence;
+      notice.hidden = false;
+    },
+  };
+}

@@ -1,0 +1,148 @@
+// The ranking: starts unranked; made by letters, by drag, or by buttons. Places hold responses, gaps hold > or =.
+
+export function mountRanking(root, store, say) {
+  const lane = root.querySelector("[data-lane]");
+  const pool = root.querySelector("[data-pool]");
+  const typed = root.querySelector("[data-typed]");
+  const words = root.querySelector("[data-words]");
+  const byScores = root.querySelector("[data-by-scores]");
+  const template = root.querySelector("template");
+  let order = [];
+  let gaps = [];
+
+  function read() {
+    order = store.content.ranking.flat();
+    gaps = store.content.ranking.flatMap((group, at) => [...(at ? [">"] : []), ...group.slice(1).map(() => "=")]);
+  }
+
+  function write(source = null) {
+    const ranking = [];
+    order.forEach((id, at) => (at && gaps[at - 1] === "=" ? ranking.at(-1).push(id) : ranking.push([id])));
+    store.change((content) => {
+      content.ranking = ranking;
+      content.tie = ranking.length === 1 && order.length === store.ids.length;
+    }, source);
+  }
+
+  function draw(source) {
+    read();
+    const unranked = store.ids.filter((id) => !order.includes(id));
+    lane.replaceChildren(...order.map((id, at) => chip(id, at ? gaps[at - 1] : null)));
+    pool.replaceChildren(...unranked.map((id) => chip(id, null)));
+    root.querySelector("[data-unranked]").hidden = unranked.length === 0;
+    root.toggleAttribute("data-empty", order.length === 0);
+    words.textContent = sentence(unranked);
+    if (source !== typed) typed.value = store.content.ranking.map((g) => g.map(store.letter).join("=")).join(" ");
+    if (source !== typed) typed.setCustomValidity("");
+    root.querySelector("[data-fault]").textContent = typed.validationMessage;
+    byScores.hidden = !allScored(store) || unranked.length === 0;
+  }
+
+  function chip(id, gap) {
+    const item = template.content.firstElementChild.cloneNode(true);
+    item.dataset.id = id;
+    item.querySelector("[data-letter]").textContent = store.letter(id);
+    item.querySelectorAll("button").forEach((b) => b.setAttribute("aria-label", b.dataset.label.replace("%", store.letter(id))));
+    const relation = item.querySelector("[data-gap]");
+    if (gap === null) relation.remove();
+    else {
+      relation.textContent = gap;
+      relation.dataset.gap = gap;
+      const before = store.letter(order[order.indexOf(id) - 1]);
+      relation.setAttribute("aria-label", gap === ">" ? `${before} is better than ${store.letter(id)}; make equal` : `${before} equals ${store.letter(id)}; make better`);
+    }
+    return item;
+  }
+
+  function sentence(unranked) {
+    const ranked = store.content.ranking.map((g) => g.map(store.letter).join(" = ")).join(" > ");
+    if (!ranked) return "Not ranked yet";
+    return unranked.length ? `${ranked} … ${unranked.map(store.letter).join(", ")} still to rank` : ranked;
+  }
+
+  const acts = {
+    add: (id) => (order.length && gaps.push(">"), order.push(id)),
+    remove: (id) => (gaps.splice(Math.max(order.indexOf(id) - 1, 0), 1), order.splice(order.indexOf(id), 1)),
+    better: (id) => swap(order.indexOf(id), -1),
+    worse: (id) => swap(order.indexOf(id), 1),
+    gap: (id) => (gaps[order.indexOf(id) - 1] = gaps[order.indexOf(id) - 1] === ">" ? "=" : ">"),
+  };
+
+  function swap(at, by) {
+    const to = at + by;
+    if (to >= 0 && to < order.length) [order[at], order[to]] = [order[to], order[at]];
+  }
+
+  root.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-act]");
+    const id = button?.closest("[data-id]")?.dataset.id;
+    if (!id) return;
+    acts[button.dataset.act](id);
+    write();
+    announce(id);
+    const again = root.querySelector(`[data-id="${id}"] [data-act="${button.dataset.act}"]`);
+    (again ?? root.querySelector(`[data-id="${id}"] button`))?.focus();
+  });
+  root.querySelector("[data-clear]").addEventListener("click", () => ((order = []), (gaps = []), write(), say("Ranking cleared")));
+  byScores.addEventListener("click", () => {
+    ({ order, gaps } = orderByScores(store));
+    write();
+    say(words.textContent);
+  });
+  typed.addEventListener("input", () => {
+    const parsed = parse(typed.value, store);
+    typed.setCustomValidity(parsed.fault);
+    if (!parsed.fault) ({ order, gaps } = parsed);
+    write(typed);
+  });
+  typed.addEventListener("blur", () => !typed.validationMessage && draw(null));
+
+  function announce(id) {
+    const at = order.indexOf(id);
+    say(at < 0 ? `${store.letter(id)} is not ranked` : `${store.letter(id)} is now ${nth(at)} of ${store.ids.length}: ${words.textContent}`);
+  }
+
+  function dropped(event) {
+    const id = event.item.dataset.id;
+    const now = [...lane.querySelectorAll(":scope > [data-id]")].map((item) => item.dataset.id);
+    while (gaps.length < now.length - 1) gaps.push(">");
+    gaps.length = Math.max(now.length - 1, 0);
+    order = now;
+    write();
+    announce(id);
+  }
+  for (const list of [lane, pool])
+    window.Sortable?.create(list, { group: "ranking", handle: "[data-handle]", draggable: "[data-id]", animation: 120, onEnd: dropped });
+  store.watch(draw);
+}
+
+function parse(text, store) {
+  const ids = new Map(store.ids.map((id) => [store.letter(id), id]));
+  const order = [];
+  const gaps = [];
+  let tied = false;
+  for (const sign of text.toUpperCase()) {
+    if (sign === "=") tied = order.length > 0;
+    if (!/[A-Z]/.test(sign)) continue;
+    if (!ids.has(sign)) return { fault: `There is no response ${sign}.` };
+    if (order.includes(ids.get(sign))) return { fault: `${sign} stands twice.` };
+    if (order.length) gaps.push(tied ? "=" : ">");
+    order.push(ids.get(sign));
+    tied = false;
+  }
+  return { order, gaps, fault: "" };
+}
+
+function allScored(store) {
+  return store.ids.every((id) => store.desk.criteria.every(({ key }) => store.score(id, key) !== null));
+}
+
+function orderByScores(store) {
+  const sum = (id) => store.desk.criteria.reduce((total, { key }) => total + store.score(id, key), 0);
+  const order = [...store.ids].sort((a, b) => sum(b) - sum(a));
+  return { order, gaps: order.slice(1).map((id, at) => (sum(id) === sum(order[at]) ? "=" : ">")) };
+}
+
+function nth(at) {
+  return ["first", "second", "third", "fourth", "fifth", "sixth", "seventh"][at] ?? `number ${at + 1}`;
+}
