@@ -73,12 +73,10 @@ def for_script(seat: Seat, desk: Desk) -> dict[str, Any]:
     """What the annotate page's script starts from."""
     at, task = seat.project.slug, desk.task.id
     return {
+        **for_correction(seat, desk.content, desk.replies),
         "slug": at,
         "task": task,
         "user": seat.user.id,
-        "replies": [vars(reply) for reply in desk.replies],
-        "criteria": [criterion.model_dump(include={"key", "name", "levels"}) for criterion in seat.rubric.criteria],
-        "content": desk.content,
         "version": desk.version,
         "active_seconds": desk.active_seconds,
         "urls": {
@@ -87,6 +85,12 @@ def for_script(seat: Seat, desk: Desk) -> dict[str, Any]:
             "next": f"/projects/{at}/annotate",
         },
     }
+
+
+def for_correction(seat: Seat, content: dict[str, Any], shown: list[Reply]) -> dict[str, Any]:
+    """What any page's script needs to edit an annotation."""
+    criteria = [criterion.model_dump(include={"key", "name", "levels"}) for criterion in seat.rubric.criteria]
+    return {"content": content, "replies": [vars(reply) for reply in shown], "criteria": criteria}
 
 
 def words_of_ranking(ranking: list[list[str]], shown: list[Reply]) -> str:

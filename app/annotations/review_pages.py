@@ -54,13 +54,16 @@ def queue(
 def review_page(request: Request, session: Db, seat: Overseer, annotation_id: int) -> Response:
     annotation = queries.annotation(session, seat, annotation_id)
     shown = desk.replies(annotation.sample, annotation.order)
+    content = DraftContent.model_validate(annotation.latest.content).model_dump()
     others = [each for each in queries.of_sample(session, annotation.sample_id) if each.id != annotation.id]
     may = rules.may_review(seat, annotation) if "reviewer" in seat.roles else "Only a reviewer gives a verdict."
     return page(
         request,
         "annotations/review.html",
         annotation=annotation,
-        content=DraftContent.model_validate(annotation.latest.content).model_dump(),
+        content=content,
+        data=desk.for_correction(seat, content, shown),
+        question_type=annotation.sample.question_type,
         replies=shown,
         models={str(response.id): response.model for response in annotation.sample.responses},
         media=desk.viewer_items(seat, annotation.sample.media),
