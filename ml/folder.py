@@ -1,4 +1,4 @@
-"""The run folder: config and inputs in, metric lines, checkpoints and outputs out. Plain files that a person can make and read."""
+"""The run folder: config and inputs in, metric lines, checkpoints and outputs out. Plain files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ml.config import Config, ConfigError, validate
-from ml.errors import MissingInput
+from ml.errors import MissingInput, Stopped
 
 CHECKPOINT = "step-"
 
@@ -25,6 +25,8 @@ class RunFolder:
         self.path = path
         self.output = path / "output"
         self.checkpoints = path / "checkpoints"
+        self.stopping = False
+        """Set by SIGTERM; recipes look at it where they can stop."""
 
     def config(self, recipe: str) -> Config:
         """The checked `config.json`. Raises ConfigError where it is absent, no JSON, or out of bounds."""
@@ -37,6 +39,11 @@ class RunFolder:
         if not isinstance(values, dict):
             raise ConfigError("config.json", "must hold one object")
         return validate(recipe, values)
+
+    def halt(self) -> None:
+        """A place where nothing is lost by stopping. Raises Stopped if the run was asked to."""
+        if self.stopping:
+            raise Stopped("asked to stop")
 
     def input(self, name: str) -> Path:
         """The path of an input. Raises MissingInput saying where it was sought."""

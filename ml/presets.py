@@ -25,7 +25,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "tiny": {"expander": "auto", "max_new_tokens": 96, "max_pixels": 50_176},
     },
     "reward": {
-        "paper": _PAPER | {"learning_rate": 1e-6, "critiques": "expanded", "centring": 0.0},
+        "paper": _PAPER
+        | {"learning_rate": 1e-6, "critiques": "expanded", "critique_reduction": "sum", "centring": 0.0},
         "quick look": _LOOK | {"critiques": "human", "evaluate_with": "given"},
         "tiny": _TINY | {"learning_rate": 1e-3, "epochs": 4, "critiques": "human", "max_critique_tokens": 48},
     },

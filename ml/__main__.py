@@ -1,0 +1,73 @@
+"""python -m ml RECIPE FOLDER: run a recipe in its folder. python -m ml tiny FOLDER: build the tiny base model.
+
+Exit codes: 0 done, 2 refused (the last line names the error), 143 asked to stop (a checkpoint is saved), 1 failed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from importlib import import_module
+from pathlib import Path
+from types import FrameType
+
+from ml.config import RECIPES, Expand, expander_of
+from ml.errors import Refused, Stopped
+from ml.folder import RunFolder
+
+REFUSED, STOPPED, FAILED = 2, 143, 1
+
+
+def main(arguments: list[str]) -> int:
+    try:
+        if arguments[:1] == ["tiny"]:
+            status: int = import_module("ml.tiny").main(arguments[1:])
+            return status
+        if len(arguments) != 2 or arguments[0] not in RECIPES:
+            raise Refused(f"say: python -m ml ({' | '.join(RECIPES)}) FOLDER, or python -m ml tiny FOLDER")
+        perform(arguments[0], RunFolder(Path(arguments[1])))
+    except Stopped:
+        return STOPPED
+    except Refused as error:
+        return _end(error, REFUSED)
+    except Exception as error:
+        traceback.print_exc()
+        return _end(error, FAILED)
+    return 0
+
+
+def perform(recipe: str, folder: RunFolder) -> None:
+    """Check what can be checked without torch, then run the recipe. SIGTERM asks it to stop at a safe place."""
+    config = folder.config(recipe)
+    check(recipe, folder, config)
+
+    def ask_to_stop(number: int, frame: FrameType | None) -> None:
+        folder.stopping = True
+
+    signal.signal(signal.SIGTERM, ask_to_stop)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    import_module(f"ml.recipes.{recipe}").run(folder, config)
+
+
+def check(recipe: str, folder: RunFolder, config: object) -> None:
+    """What a recipe needs before its first import: inputs, a base that can be there, an expander."""
+    from ml.base import base_of
+
+    folder.input("dataset")
+    if isinstance(config, Expand) and expander_of(config, os.environ) == "local":
+        base_of(config.base)
+    if recipe in ("reward", "mm_dpo"):
+        base_of(getattr(config, "base", ""))
+    for name in {"score": ["reward"], "evaluate": ["policy"]}.get(recipe, []):
+        folder.input(name)
+
+
+def _end(error: Exception, status: int) -> int:
+    print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

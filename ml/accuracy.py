@@ -1,0 +1,51 @@
+"""ACC and ACC+, as RewardBench counts them, over all samples and by question type and domain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from ml.data import Dataset, Pair, Sample
+
+Key = tuple[str, str]
+
+
+def margins_of(dataset: Dataset, samples: Iterable[Sample], values: Mapping[Key, float]) -> dict[Pair, float]:
+    """Value of the chosen less value of the rejected, for each pair of which both are known."""
+    pairs = (pair for sample in samples for pair in dataset.pairs.get(sample.id, ()))
+    return {
+        pair: values[pair.sample, pair.chosen] - values[pair.sample, pair.rejected]
+        for pair in pairs
+        if (pair.sample, pair.chosen) in values and (pair.sample, pair.rejected) in values
+    }
+
+
+def accuracies(margins: Mapping[Pair, float], samples: Mapping[str, Sample]) -> dict[str, Any]:
+    """ACC and ACC+ with what they count: overall, and by question type and domain. A margin of 0 is not right."""
+    return {
+        "overall": _of(margins),
+        "by_question_type": _by(margins, lambda pair: samples[pair.sample].question_type),
+        "by_domain": _by(margins, lambda pair: samples[pair.sample].domain),
+    }
+
+
+def _by(margins: Mapping[Pair, float], kind_of: Callable[[Pair], str]) -> dict[str, Any]:
+    kinds = sorted({kind_of(pair) for pair in margins})
+    return {kind: _of({pair: value for pair, value in margins.items() if kind_of(pair) == kind}) for kind in kinds}
+
+
+def _of(margins: Mapping[Pair, float]) -> dict[str, Any]:
+    right: dict[str, list[bool]] = {}
+    for pair, margin in margins.items():
+        right.setdefault(pair.sample, []).append(margin > 0)
+    return {
+        "acc": _share([each for sample in right.values() for each in sample]),
+        "acc_plus": _share([all(sample) for sample in right.values()]),
+        "pairs": len(margins),
+        "samples": len(right),
+        "mean_margin": sum(margins.values()) / len(margins) if margins else None,
+    }
+
+
+def _share(marks: Sequence[bool]) -> float | None:
+    return sum(marks) / len(marks) if marks else None

@@ -1,0 +1,59 @@
+"""Prefixes and picture features of samples, kept while memory allows: they are the same in every epoch."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+from torch import Tensor
+
+from ml import pictures
+from ml.config import Config
+from ml.data import Sample
+from ml.encoding import Prefix
+from ml.models import VisionLanguage
+
+ROOM = 512 * 1024 * 1024
+"""Bytes of prefixes and features that are kept; the longest unused go first."""
+
+
+class Prompts:
+    """What the model sees before a response, by sample."""
+
+    def __init__(self, model: VisionLanguage, config: Config, room: int = ROOM) -> None:
+        self.model = model
+        self.config = config
+        self.room = room
+        self._kept: OrderedDict[str, tuple[Prefix, Any, int]] = OrderedDict()
+        self._used = 0
+
+    def of(self, samples: list[Sample]) -> tuple[list[Prefix], list[Any]]:
+        """Each sample's prefix and features. Features are made anew each time while the vision encoder learns."""
+        both = [self._of(sample) for sample in samples]
+        prefixes = [prefix for prefix, _ in both]
+        if self.model.vision_trains:
+            return prefixes, [self.model.see(prefix) for prefix in prefixes]
+        return prefixes, [seen for _, seen in both]
+
+    def _of(self, sample: Sample) -> tuple[Prefix, Any]:
+        if sample.id in self._kept:
+            self._kept.move_to_end(sample.id)
+            return self._kept[sample.id][:2]
+        images = pictures.of_sample(sample, self.config.max_pixels, self.config.max_frames)
+        prefix = self.model.encoder.prefix(sample.prompt, images)
+        seen = None if self.model.vision_trains else self.model.see(prefix)
+        self._keep(sample.id, prefix, seen)
+        return prefix, seen
+
+    def _keep(self, id: str, prefix: Prefix, seen: Any) -> None:
+        size = sum(_bytes(each) for each in (prefix.ids, seen, *prefix.vision.values()))
+        self._kept[id] = (prefix, seen, size)
+        self._used += size
+        while self._used > self.room and len(self._kept) > 1:
+            self._used -= self._kept.popitem(last=False)[1][2]
+
+
+def _bytes(value: Any) -> int:
+    if isinstance(value, Tensor):
+        return value.numel() * value.element_size()
+    return sum(_bytes(each) for each in value) if isinstance(value, list | tuple) else 0

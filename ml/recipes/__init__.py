@@ -1,0 +1,1 @@
+"""Each recipe is one experiment, read top to bottom: `run(folder, config)`."""

@@ -1,0 +1,204 @@
+"""Align the policy by MM-DPO: eq. (4) of arXiv 2502.10391 with β(δ) from the reward margins, and its baselines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ml import accuracy, checkpoints, losses, models, pictures
+from ml.base import base_of
+from ml.config import MmDpo
+from ml.data import Dataset, Pair, Sample, need_pairs, read_dataset, read_margins
+from ml.errors import NoScores
+from ml.folder import RunFolder, as_json, read_lines, write_folder, write_jsonl, write_text
+from ml.policy import Policy, Told
+from ml.training import Batch, Loss, Trainer, adapt, chunks, plan_of
+
+Key = tuple[str, str]
+
+
+def run(folder: RunFolder, config: MmDpo) -> None:
+    base = base_of(config.base)
+    dataset = read_dataset(folder.input("dataset"))
+    train = need_pairs(dataset, "train")[: config.train_limit or None]
+    held_out = dataset.paired("held_out")
+    margins = margins_for(folder, config, dataset, train)
+    pictures.check([*train, *held_out])
+
+    model = models.load(base, config, master=config.adapter == "full")
+    policy = Policy(model, config, config.logit_chunk)
+    reference = reference_of(folder, policy, [*train, *held_out], config.samples_per_batch)
+    adapt(model, config)
+    trainer = Trainer(folder, config, model)
+    learner = Learner(folder, config, dataset, policy, reference, margins)
+    plan = plan_of(train, config)
+
+    if not trainer.resume():
+        learner.evaluate(0, held_out)
+        learner.show(0, held_out)
+    trainer.run(plan, learner.loss_of, learner.size_of, lambda step: learner.watch(step, len(plan), held_out))
+    learner.finish(trainer.step, held_out)
+
+
+def margins_for(folder: RunFolder, config: MmDpo, dataset: Dataset, train: list[Sample]) -> dict[Pair, float]:
+    """δ of every training pair. Raises NoScores where MM-DPO lacks one; the baselines need none."""
+    if config.objective != "mm_dpo":
+        return {}
+    if not folder.has("scores/margins.jsonl"):
+        raise NoScores("inputs/scores/margins.jsonl is not there: score the dataset with a reward model first")
+    margins = read_margins(folder.input("scores/margins.jsonl"))
+    pairs = [pair for sample in train for pair in dataset.pairs[sample.id]]
+    lacking = [pair for pair in pairs if pair not in margins]
+    if lacking:
+        one = lacking[0]
+        raise NoScores(
+            f"{len(lacking)} of {len(pairs)} training pairs have no margin, such as {one.chosen} over {one.rejected} "
+            f"of sample {one.sample}: score this dataset again"
+        )
+    return margins
+
+
+def reference_of(folder: RunFolder, policy: Policy, samples: list[Sample], size: int) -> dict[Key, float]:
+    """log π_ref of every response, computed once before training and kept in the run folder."""
+    path = folder.path / "reference.jsonl"
+    if path.exists():
+        return {(row["sample"], row["response"]): row["log_probability"] for row in read_lines(path)}
+    found: dict[Key, float] = {}
+    groups = chunks(samples, size)
+    for done, group in enumerate(groups, 1):
+        with torch.no_grad():
+            told = policy.tell(group)
+        values = told.sums.tolist()
+        found |= {key: values[place] for key, place in told.index.items()}
+        folder.progress("reference", done, len(groups))
+        folder.halt()
+    write_jsonl(path, ({"sample": s, "response": r, "log_probability": value} for (s, r), value in found.items()))
+    return found
+
+
+class Learner:
+    """What the loop asks of this recipe: the loss of a batch, and evaluations on the way."""
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        config: MmDpo,
+        dataset: Dataset,
+        policy: Policy,
+        reference: dict[Key, float],
+        margins: dict[Pair, float],
+    ) -> None:
+        self.folder = folder
+        self.config = config
+        self.dataset = dataset
+        self.policy = policy
+        self.reference = reference
+        self.margins = margins
+
+    def size_of(self, batch: Batch) -> int:
+        return sum(len(self.dataset.pairs[sample.id]) for sample in batch)
+
+    def loss_of(self, batch: Batch) -> Loss:
+        """Each response goes through the model once; every pair's loss is read off K log-probabilities."""
+        told = self.policy.tell(batch)
+        pairs = [pair for sample in batch for pair in self.dataset.pairs[sample.id]]
+        preference, betas, sft = self.preference(told, pairs)
+        dpo, sft_mean = preference.losses.mean(), sft.mean()
+        chosen, rejected = preference.chosen_rewards, preference.rejected_rewards
+        values = {
+            "dpo_loss": float(dpo.detach()),
+            "sft_loss": float(sft_mean.detach()),
+            "accuracy": float((chosen > rejected).float().mean()),
+            "chosen_reward": float(chosen.mean()),
+            "rejected_reward": float(rejected.mean()),
+            "reward_margin": float((chosen - rejected).mean()),
+            "beta": float(betas.mean()),
+        }
+        lows, highs = {"beta_min": float(betas.min())}, {"beta_max": float(betas.max())}
+        return Loss(dpo + self.config.sft_weight * sft_mean, values, told.tokens, lows, highs)
+
+    def preference(self, told: Told, pairs: list[Pair]) -> tuple[losses.Preference, Tensor, Tensor]:
+        """Eq. (4) of the pairs, the β of each, and the supervised loss of each."""
+        device = told.sums.device
+        chosen = torch.tensor([told.index[p.sample, p.chosen] for p in pairs], device=device)
+        rejected = torch.tensor([told.index[p.sample, p.rejected] for p in pairs], device=device)
+        reference = torch.tensor([self.reference[key] for key in told.index], device=device)
+        betas = self._betas(told.sums, reference, chosen, rejected, pairs)
+        preference = losses.dpo_loss(told.sums, reference, chosen, rejected, betas, self.config.beta)
+        return preference, betas, losses.sft_loss(told.sums, told.counts, chosen)
+
+    def _betas(self, sums: Tensor, reference: Tensor, chosen: Tensor, rejected: Tensor, pairs: list[Pair]) -> Tensor:
+        beta, w, k = self.config.beta, self.config.w, self.config.k
+        if self.config.objective == "mm_dpo":
+            margin = torch.tensor([self.margins.get(pair, 0.0) for pair in pairs], device=sums.device)
+            return losses.beta_of(margin, beta, w, k)
+        if self.config.objective == "implicit":
+            logits = losses.log_ratio_differences(sums, reference, chosen, rejected)
+            return losses.implicit_beta(logits, beta, w, k)
+        return torch.full((len(pairs),), beta, device=sums.device)
+
+    def watch(self, step: int, total: int, held_out: list[Sample]) -> None:
+        every, show = self.config.evaluate_every, self.config.sample_every
+        if every and step % every == 0 and step < total:
+            self.evaluate(step, held_out)
+        if show and step % show == 0 and step < total:
+            self.show(step, held_out)
+
+    def evaluate(self, step: int, held_out: list[Sample]) -> dict[str, Any]:
+        """On held-out pairs: implicit reward accuracy, and how often the policy itself finds the chosen likelier."""
+        if not held_out:
+            return {}
+        sums: dict[Key, float] = {}
+        means: dict[Key, float] = {}
+        loss, count = 0.0, 0
+        for group in chunks(held_out, self.config.samples_per_batch):
+            self.folder.halt()
+            pairs = [pair for sample in group for pair in self.dataset.pairs[sample.id]]
+            with torch.no_grad():
+                told = self.policy.tell(group)
+                loss += float(self.preference(told, pairs)[0].losses.sum())
+            count += len(pairs)
+            sums |= {key: float(told.sums[place]) for key, place in told.index.items()}
+            means |= {key: float(told.sums[place] / told.counts[place]) for key, place in told.index.items()}
+        implicit = {key: self.config.beta * (value - self.reference[key]) for key, value in sums.items()}
+        return self._reported(step, held_out, loss / count, implicit, means)
+
+    def _reported(
+        self, step: int, held_out: list[Sample], loss: float, implicit: dict[Key, float], means: dict[Key, float]
+    ) -> dict[str, Any]:
+        by_reward = self._accuracies(held_out, implicit)
+        by_likelihood = self._accuracies(held_out, means)
+        overall = by_reward["overall"]
+        values = {"dpo_loss": loss, "policy_accuracy": by_likelihood["overall"]["acc"]}
+        if step:  # before training policy and reference are one: every implicit reward is 0
+            values |= {"accuracy": overall["acc"], "acc_plus": overall["acc_plus"]}
+            values["reward_margin"] = overall["mean_margin"]
+        self.folder.metric(step, "held_out", values)
+        return {"implicit_reward": by_reward, "likelihood": by_likelihood, "dpo_loss": loss}
+
+    def _accuracies(self, held_out: list[Sample], values: dict[Key, float]) -> dict[str, Any]:
+        return accuracy.accuracies(accuracy.margins_of(self.dataset, held_out, values), self.dataset.samples)
+
+    def show(self, step: int, held_out: list[Sample]) -> None:
+        """The policy's own response to one held-out sample."""
+        for sample in held_out[:1]:
+            text = self.policy.respond([sample], self.config.sample_tokens)[0]
+            self.folder.sample(step, sample.prompt, text, sample_id=sample.id)
+
+    def finish(self, step: int, held_out: list[Sample]) -> None:
+        """The last evaluation, the policy checkpoint, and the numbers of the run page."""
+        found = self.evaluate(step, held_out)
+        self.show(step, held_out)
+        meta = {"kind": "policy", "recipe": "mm_dpo", "objective": self.config.objective, "step": step}
+        write_folder(self.folder.output / "checkpoint", lambda path: checkpoints.save(path, self.policy.model, meta))
+        cuts = str(self.policy.model.encoder.cuts)
+        if cuts:
+            self.folder.note(f"texts longer than allowed were cut: {cuts} (counted each time they are read)", "warning")
+        overall = found["implicit_reward"]["overall"] if found else {}
+        result = {"accuracy": overall.get("acc"), "acc_plus": overall.get("acc_plus"), "steps": step}
+        result["reward_margin"] = overall.get("mean_margin")
+        result["policy_accuracy"] = found["likelihood"]["overall"]["acc"] if found else None
+        write_text(self.folder.output / "evaluation.json", as_json(found) + "\n")
+        self.folder.result(result)
