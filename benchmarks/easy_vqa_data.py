@@ -1,0 +1,137 @@
+"""easy-VQA as a preference dataset: its pictures and questions, and responses whose truth its answers decide.
+
+Pictures and questions are those of the package easy-vqa (MIT licence). For a question about colour or shape four responses
+are written by rule: right and clear; right but terse; evasive; wrong. Their ranks and the terse reasons follow from that truth.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+COLOURS = ("black", "blue", "brown", "gray", "green", "red", "teal", "yellow")
+SHAPES = ("circle", "rectangle", "triangle")
+
+CLEAR = ("The {what} is {a}{word}.", "In the picture, the {what} is {a}{word}.", "It is {a}{word}, as the picture shows.")
+TERSE = ("{word}", "{word}.")
+EVASIVE = ("It is hard to say.", "I cannot tell from the picture.", "There is something in the picture.")
+
+REASONS = {
+    "clear": ("right, {word}, clear", "correct and clear"),
+    "terse": ("right but terse", "correct, one word only"),
+    "evasive": ("evasive", "no answer given"),
+    "wrong": ("wrong, not {word}", "says {word}, false"),
+}
+
+EXPANDED = {
+    "clear": "The response is right about the picture. It states its answer clearly and in a full sentence.",
+    "terse": "The response is right about the picture. However, it is terse and says no more than a word.",
+    "evasive": "The response is evasive. It gives no answer to the question.",
+    "wrong": "The response is wrong about the picture. What it states is not what the picture shows.",
+}
+
+RANKS = {"clear": 1, "terse": 2, "evasive": 3, "wrong": 4}
+
+
+def questions(split: str) -> list[tuple[str, str, int, Path]]:
+    """(question, answer, image id, path) of every question about colour or shape in easy-VQA's "train" or "test" part."""
+    import easy_vqa
+
+    part = {
+        "train": (easy_vqa.get_train_questions, easy_vqa.get_train_image_paths),
+        "test": (easy_vqa.get_test_questions, easy_vqa.get_test_image_paths),
+    }[split]
+    paths = part[1]()
+    rows = zip(*part[0](), strict=True)
+    return [(q, a, image, Path(paths[image])) for q, a, image in rows if a in COLOURS or a in SHAPES]
+
+
+def kinds_of(answer: str, draw: random.Random) -> dict[str, str]:
+    """One response of each kind to a question with that answer."""
+    words = COLOURS if answer in COLOURS else SHAPES
+    other = draw.choice([word for word in words if word != answer])
+    return {
+        "clear": _clear(answer, draw),
+        "terse": draw.choice(TERSE).format(word=answer),
+        "evasive": draw.choice(EVASIVE),
+        "wrong": _clear(other, draw) if draw.random() < 0.5 else draw.choice(TERSE).format(word=other),
+    }
+
+
+def _clear(word: str, draw: random.Random) -> str:
+    a, what = ("", "colour") if word in COLOURS else ("a ", "shape")
+    return draw.choice(CLEAR).format(word=word, a=a, what=what)
+
+
+def sample(split: str, question: tuple[str, str, int, Path], number: int, draw: random.Random) -> dict[str, Any]:
+    """A line of samples.jsonl; each response's kind stands where a model's name would."""
+    prompt, answer, image, path = question
+    told = kinds_of(answer, draw)
+    order = draw.sample(sorted(told), len(told))
+    responses = [
+        {
+            "id": f"{split}-{number}-{kind}",
+            "text": told[kind],
+            "model": kind,
+            "origin": "model",
+            "rank": RANKS[kind],
+            "scores": {},
+            "critique": draw.choice(REASONS[kind]).format(word=told[kind].lower().rstrip(".").split()[-1]),
+        }
+        for kind in order
+    ]
+    return {
+        "id": f"{split}-{number}",
+        "split": split,
+        "domain": "image",
+        "question_type": "short",
+        "prompt": prompt,
+        "media": [{"kind": "image", "path": f"media/{'train' if split == 'train' else 'test'}-{image}.png"}],
+        "responses": responses,
+        "tie": False,
+        "rank_reason": "truth first, then clarity",
+    }
+
+
+def write(folder: Path, train: int, held_out: int, seed: int) -> Path:
+    """A dataset folder of that many samples: training ones from easy-VQA's train part, held-out ones from its test part.
+
+    No picture is in both. Beside it critiques.jsonl holds the expanded reasons.
+    """
+    draw = random.Random(seed)
+    rows = []
+    (folder / "media").mkdir(parents=True, exist_ok=True)
+    for split, part, many in (("train", "train", train), ("held_out", "test", held_out)):
+        for number, question in enumerate(draw.sample(questions(part), many)):
+            row = sample(split, question, number, draw)
+            shutil.copyfile(question[3], folder / row["media"][0]["path"])
+            rows.append(row)
+    _write(folder / "samples.jsonl", rows)
+    _write(folder / "pairs.jsonl", [pair for row in rows for pair in pairs(row)])
+    return folder
+
+
+def pairs(row: dict[str, Any]) -> list[dict[str, str]]:
+    both = [sorted(two, key=lambda each: each["rank"]) for two in combinations(row["responses"], 2)]
+    return [
+        {"sample": row["id"], "chosen": better["id"], "rejected": worse["id"], "split": row["split"]}
+        for better, worse in both
+    ]
+
+
+def expanded(folder: Path) -> list[dict[str, str]]:
+    """Each reason expanded by rule: it keeps what the reason says and adds nothing that the reason does not support."""
+    rows = [json.loads(line) for line in (folder / "samples.jsonl").read_text().splitlines()]
+    return [
+        {"sample": row["id"], "response": each["id"], "text": EXPANDED[each["model"]]}
+        for row in rows
+        for each in row["responses"]
+    ]
+
+
+def _write(path: Path, rows: list[dict[str, Any]]) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
