@@ -44,6 +44,7 @@ def annotate(request: Request, session: Db, seat: Annotator, task_id: int) -> Re
         request,
         "annotations/annotate.html",
         desk=laid,
+        shown=laid.replies,
         data=desk.for_script(seat, laid),
         question_type=laid.sample.question_type,
         rubric=seat.rubric,

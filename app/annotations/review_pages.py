@@ -64,7 +64,7 @@ def review_page(request: Request, session: Db, seat: Overseer, annotation_id: in
         content=content,
         data=desk.for_correction(seat, content, shown),
         question_type=annotation.sample.question_type,
-        replies=shown,
+        shown=shown,
         models={str(response.id): response.model for response in annotation.sample.responses},
         media=desk.viewer_items(seat, annotation.sample.media),
         is_video=any(medium.kind == "frame" for medium in annotation.sample.media),

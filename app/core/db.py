@@ -84,6 +84,7 @@ def transaction(session: Session | None = None) -> Iterator[Session]:
         yield session
         session.commit()
     except BaseException:
+        session.expunge_all()  # what the guards loaded stays readable for the page that tells of the refusal
         session.rollback()
         session.info.pop("nudges", None)
         raise

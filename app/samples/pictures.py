@@ -14,7 +14,7 @@ from app.core.errors import Invalid
 LARGEST_FILE = 64 * 2**20
 MOST_PIXELS = 64_000_000
 LONGEST_SIDE = 20_000
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 SIZES = {"display": 1600, "thumb": 320}
 """Longest side, in pixels, of the renditions."""
 

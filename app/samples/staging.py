@@ -8,7 +8,7 @@ import shutil
 import stat
 import time
 import zipfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -69,7 +69,10 @@ class Upload:
         return Report(**{**kept, "faults": [Fault(*fault) for fault in kept["faults"]]})
 
     def keep_report(self, report: Report) -> None:
-        storage.write_whole(self.folder / "report.json", orjson.dumps(asdict(report)))
+        storage.write_whole(
+            self.folder / "report.json",
+            orjson.dumps({**vars(report), "faults": [list(each) for each in report.faults]}),
+        )
 
 
 def keep_upload(seat: Seat, name: str, file: IO[bytes]) -> Upload:

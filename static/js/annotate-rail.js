@@ -28,7 +28,7 @@ export function mountRail(root, store, jumpTo) {
       chip.setAttribute("aria-label", `${chip.querySelector("[data-name]").textContent}: ${left ? `${left} missing` : "complete"}`);
     }
     submit.toggleAttribute("data-ready", todo.length === 0);
-    if (todo.length === 0 && !notice.hidden && notice.dataset.about === "missing") notice.hidden = true;
+    if (notice.dataset.about === "missing") notice.hidden = true; // they are on it; the chips say the rest
   }
 
   chips.forEach((chip) =>
