@@ -63,6 +63,7 @@ export function mountMatrix(root, store) {
     const button = event.target.closest("[data-score]");
     if (button) fill(Number(button.dataset.score));
   });
+  root.querySelectorAll("[data-row]").forEach((row, at) => row.firstElementChild.addEventListener("click", () => go(at * width)));
   if (advance) mountDirection(advance);
   store.watch(draw);
   return { focus: () => go(active), goTo: (where) => go(cells.findIndex((cell) => cell.dataset.place === where)) };
