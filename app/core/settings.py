@@ -1,0 +1,58 @@
+"""What the environment decides. Every name is in README's table of configuration."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.core.errors import Refusal
+
+
+class SettingMissing(Refusal):
+    """Something that the environment must say and does not."""
+
+    status = 500
+
+
+class Settings(BaseSettings):
+    """Each field is the environment variable of its alias."""
+
+    model_config = SettingsConfigDict(populate_by_name=True, extra="ignore")
+
+    database_url: str = Field("", alias="DATABASE_URL")
+    broker_url: str = Field("redis://127.0.0.1:6379/0", alias="BROKER_URL")
+    storage_url: str = Field("", alias="STORAGE_URL")
+    secret_key: SecretStr = Field(SecretStr(""), alias="SECRET_KEY")
+    data: Path = Field(Path("data"), alias="ASSAY_DATA")
+    host: str = Field("127.0.0.1", alias="ASSAY_HOST")
+    port: int = Field(8000, alias="ASSAY_PORT", ge=1, le=65535)
+    public_url: str = Field("", alias="ASSAY_PUBLIC_URL")
+    openai_base_url: str = Field("", alias="OPENAI_BASE_URL")
+    openai_api_key: SecretStr = Field(SecretStr(""), alias="OPENAI_API_KEY")
+    openai_model: str = Field("", alias="OPENAI_MODEL")
+    base_model: str = Field("", alias="BASE_MODEL")
+
+    def database_url_or_refuse(self) -> str:
+        if not self.database_url:
+            raise SettingMissing("No database is named.", "DATABASE_URL", "Start everything with `assay up`, or set it.")
+        return self.database_url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+    def storage_root(self) -> Path:
+        """The folder of blobs, datasets and runs. Raises SettingMissing for a scheme other than file."""
+        parts = urlsplit(self.storage_url)
+        if parts.scheme not in ("", "file"):
+            raise SettingMissing(f"Storage at {parts.scheme}:// is not supported.", "STORAGE_URL", "Name a folder.")
+        return Path(parts.path).resolve() if self.storage_url else (self.data / "storage").resolve()
+
+    def base_model_or_tiny(self) -> str:
+        """The base model of new runs: the configured one, or the tiny one that seeding built."""
+        return self.base_model or str((self.storage_root() / "models" / "tiny").resolve())
+
+
+@cache
+def settings() -> Settings:
+    return Settings()  # type: ignore[call-arg]
