@@ -1,0 +1,134 @@
+"""The annotate page in a real browser: twelve keys for twelve scores, a ranking typed, a draft that outlives the network."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+import uvicorn
+from playwright.sync_api import Page, expect, sync_playwright
+from sqlalchemy.orm import Session
+
+from app.accounts.actions import sign_in
+from app.accounts.guard import COOKIE
+from app.annotations.tables import Annotation, Draft
+from app.main import app
+from app.tasks.tables import Lease
+from tests import cast
+from tests.app.annotations import desk
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture
+def address(session: Session) -> Iterator[str]:
+    """The site, served from this process on a free port."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="off"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def bob(session: Session, address: str) -> Iterator[Page]:
+    """An annotator's browser, on the page of his first task."""
+    person = desk.annotator(session, desk.project(session)).user
+    secret = sign_in(session, person.email, cast.PASSWORD)
+    session.commit()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        context = browser.new_context(viewport={"width": 1440, "height": 900})
+        context.add_cookies([{"name": COOKIE, "value": secret, "url": address}])
+        page = context.new_page()
+        page.problems = []  # type: ignore[attr-defined]
+        page.on("pageerror", lambda problem: page.problems.append(str(problem)))  # type: ignore[attr-defined]
+        page.goto(f"{address}/projects/streets/annotate")
+        yield page
+        assert page.problems == []  # type: ignore[attr-defined]
+        browser.close()
+
+
+def fill_everything(page: Page) -> None:
+    for key in "543254325432":
+        page.keyboard.press(key)
+    for number, reason in enumerate(page.locator("[data-reason]").all()):
+        reason.fill(f"Reason {number} with the digits 12345")
+    page.locator("[data-rank-reason]").fill("A is complete")
+    page.keyboard.press("Escape")
+    page.keyboard.press("r")
+    page.keyboard.type("a b c=d")
+
+
+def test_a_task_is_annotated_by_keys_and_the_next_one_opens(bob: Page, session: Session) -> None:
+    bob.keyboard.press("Control+Enter")
+    expect(bob.locator("[data-notice]")).to_contain_text("Still missing: Helpfulness of A")
+    fill_everything(bob)
+    expect(bob.locator("[data-words]").first).to_have_text("A > B > C = D")
+    first = bob.url
+    bob.keyboard.press("Control+Enter")
+    bob.locator("#odd [value=yes]").click()  # nobody reads so fast: it is asked once
+    bob.wait_for_url(lambda url: url != first)
+    annotation = session.scalars(sa.select(Annotation)).one()
+    order = [str(number) for number in annotation.order]
+    assert annotation.latest.content["ranking"] == [[order[0]], [order[1]], sorted(order[2:], key=order.index)]
+    assert annotation.latest.content["scores"][order[3]] == {"helpfulness": 2, "faithfulness": 2, "ethics": 2}
+    assert annotation.active_seconds > 0
+
+
+def test_a_draft_is_sent_when_the_network_is_back(bob: Page, session: Session) -> None:
+    bob.context.set_offline(True)
+    bob.locator("[data-rank-reason]").fill("Written on a train")
+    expect(bob.locator("[data-saving]")).to_have_attribute("data-saving", "away")
+    bob.context.set_offline(False)
+    expect(bob.locator("[data-saving]")).to_have_attribute("data-saving", "saved", timeout=10_000)
+    assert session.scalars(sa.select(Draft)).one().content["rank_reason"] == "Written on a train"
+    bob.reload()
+    expect(bob.locator("[data-rank-reason]")).to_have_value("Written on a train")
+
+
+def test_a_tie_asks_for_a_sample_and_shows_what_was_altered(bob: Page, session: Session) -> None:
+    bob.locator("[data-tie]").check()
+    expect(bob.locator("[data-words]").first).to_have_text("A = B = C = D")
+    bob.locator("[value=negative]").check()
+    editor = bob.locator('[data-place="negative.text"]')
+    editor.fill(editor.input_value().replace("Reply", "Lie"))
+    expect(bob.locator("[data-diff] del")).to_have_text("Reply ")
+    expect(bob.locator("[data-diff] ins")).to_have_text("Lie ")
+    bob.locator("[data-tie]").uncheck()
+    expect(bob.locator("[data-words]").first).to_have_text("Not ranked yet")
+
+
+def test_digits_typed_into_a_reason_score_nothing_and_buttons_rank(bob: Page, session: Session) -> None:
+    bob.locator("[data-reason]").first.click()
+    bob.keyboard.type("12345")
+    expect(bob.locator("[data-kind=scores] [data-count]")).to_have_text("0/12")
+    for _ in range(4):
+        bob.locator("[data-pool] [data-act=add]").first.click()
+    bob.locator("[data-lane] [data-act=worse]").first.click()
+    expect(bob.locator("[data-words]").first).to_have_text("B > A > C > D")
+    expect(bob.locator("#live")).to_contain_text("A is now second of 4")
+    bob.locator("[data-lane] [data-gap]").last.click()
+    expect(bob.locator("[data-words]").first).to_have_text("B > A > C = D")
+
+
+def test_no_model_name_reaches_the_browser(bob: Page, session: Session) -> None:
+    seen = [bob.content()]
+    bob.on("response", lambda answer: seen.append(answer.url))
+    bob.reload(wait_until="networkidle")
+    seen.append(bob.content())
+    assert len(seen) > 3
+    assert not any("secret-model" in text for text in seen)
+    assert session.scalars(sa.select(Lease.user_id)).all() != []
