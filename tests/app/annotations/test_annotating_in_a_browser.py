@@ -1,4 +1,4 @@
-"""The annotate page in a real browser: twelve keys for twelve scores, a ranking typed, a draft that outlives the network."""
+"""The annotate page in a real browser: keys for scores, a ranking typed, a draft that outlives the network."""
 
 from __future__ import annotations
 
