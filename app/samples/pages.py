@@ -10,6 +10,7 @@ from fastapi.responses import FileResponse, Response
 
 from app.core import storage
 from app.core.db import Db
+from app.core.errors import NotFound
 from app.core.html import page, redirect
 from app.projects.guard import Admin, Member
 from app.samples import actions, importing, pictures, queries, staging
@@ -55,6 +56,8 @@ def medium(
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers={"etag": tag, "cache-control": KEPT})
     original = storage.blob_path(row.blob_sha256)
+    if not original.exists():
+        raise NotFound("The file of this picture is gone from the storage.", "medium")
     path = original if size == "full" else pictures.rendition(row.blob_sha256, size)
     media_type = row.media_type if path == original else "image/webp"
     return FileResponse(path, media_type=media_type, headers={"etag": tag, "cache-control": KEPT})
