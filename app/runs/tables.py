@@ -37,7 +37,9 @@ class Run(Base):
     result: Mapped[dict[str, Any] | None]
     log_tail: Mapped[str] = mapped_column(default="")
     author: Mapped[User] = relationship()
-    inputs: Mapped[list[RunInput]] = relationship(foreign_keys="RunInput.run_id", back_populates="run", order_by="RunInput.id")
+    inputs: Mapped[list[RunInput]] = relationship(
+        foreign_keys="RunInput.run_id", back_populates="run", order_by="RunInput.id"
+    )
     cancellation: Mapped[Cancellation | None] = relationship(back_populates="run")
     checkpoints: Mapped[list[Checkpoint]] = relationship(order_by="Checkpoint.id", back_populates="run")
     __table_args__ = (sa.Index("ix_runs_open", "id", postgresql_where=sa.text("ended_at IS NULL")),)
@@ -94,7 +96,9 @@ class Checkpoint(Base):
     __tablename__ = "checkpoints"
     id: Mapped[Id]
     run_id: Mapped[int] = mapped_column(sa.ForeignKey("runs.id", ondelete="CASCADE"), index=True)
-    kind: Mapped[str] = mapped_column(sa.Enum("policy", "reward", name="checkpoint_kind", native_enum=False, create_constraint=True, length=16))
+    kind: Mapped[str] = mapped_column(
+        sa.Enum("policy", "reward", name="checkpoint_kind", native_enum=False, create_constraint=True, length=16)
+    )
     path: Mapped[str]
     sha256: Mapped[str]
     created_at: Mapped[Moment]

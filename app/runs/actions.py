@@ -1,0 +1,234 @@
+"""Runs' verbs: start, cancel, go on, answer expanded critiques."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from app.accounts.actions import audit
+from app.core import storage
+from app.core.db import Session, now
+from app.core.errors import NotFound
+from app.core.jobs import nudge
+from app.core.settings import settings
+from app.datasets.tables import Dataset
+from app.projects.guard import Seat
+from app.runs import queries
+from app.runs.kinds import KINDS, Kind, Role
+from app.runs.refusals import (
+    BadConfig,
+    BadName,
+    BaseModelNotFound,
+    InputMissing,
+    NoApprovedCritiques,
+    NoExpander,
+    NoPairs,
+    NotResumable,
+    RunEnded,
+    UnknownRecipe,
+    WrongInput,
+)
+from app.runs.tables import Approval, Cancellation, Critique, Run, RunInput
+from ml import config as recipes
+
+LONGEST_NAME = 120
+
+
+def start(
+    session: Session, seat: Seat, *, recipe: str, name: str, config: dict[str, Any], inputs: dict[str, int]
+) -> Run:
+    """A new run, offered to the trainers; `inputs` are ids by role, of a dataset or of another run.
+
+    It waits while an input is not finished. Raises UnknownRecipe, BadName, BadConfig, BaseModelNotFound, NoExpander,
+    InputMissing, WrongInput, NoPairs, NoApprovedCritiques, NotFound.
+    """
+    kind = kind_of(recipe)
+    checked = checked_config(kind, config)
+    rows = [_input(session, seat, kind, role, number) for role, number in inputs.items()]
+    _refuse_missing(kind, checked, inputs)
+    run = Run(
+        project_id=seat.project.id,
+        recipe=recipe,
+        name=_checked_name(name, kind),
+        config=asdict(checked),
+        created_by=seat.user.id,
+        inputs=rows,
+    )
+    session.add(run)
+    session.flush()
+    audit(session, seat.user, "run.started", f"run {run.id}", seat.project.id, recipe=recipe)
+    nudge(session, "perform_run", run.id)
+    return run
+
+
+def kind_of(recipe: str) -> Kind:
+    if recipe not in KINDS:
+        raise UnknownRecipe(f"“{recipe[:60]}” is none of the recipes {', '.join(KINDS)}.", "recipe")
+    return KINDS[recipe]
+
+
+def _checked_name(name: str, kind: Kind) -> str:
+    name = " ".join(name.split()) or kind.title
+    if len(name) > LONGEST_NAME or "\0" in name:
+        raise BadName(f"A run's name has at most {LONGEST_NAME} characters.", "name")
+    return name
+
+
+def checked_config(kind: Kind, values: dict[str, Any]) -> recipes.Config:
+    """The recipe's config with the base model filled in. Raises BadConfig, BaseModelNotFound, NoExpander."""
+    if kind.has_base and not str(values.get("base", "")).strip():
+        values = {**values, "base": settings().base_model_or_tiny()}
+    try:
+        config = recipes.validate(kind.recipe, values)
+        if isinstance(config, recipes.Expand):
+            _refuse_missing_expander(config)
+    except recipes.ConfigError as problem:
+        raise BadConfig(str(problem), problem.field) from None
+    if config.base:
+        _refuse_missing_base(config.base)
+    return config
+
+
+def _refuse_missing_expander(config: recipes.Expand) -> None:
+    environment = {"OPENAI_BASE_URL": settings().openai_base_url, "OPENAI_MODEL": settings().openai_model}
+    try:
+        recipes.expander_of(config, environment)
+    except recipes.NoExpander as problem:
+        raise NoExpander(f"Nothing is there to expand reasons with: {problem}.", "expander") from None
+
+
+def _refuse_missing_base(base: str) -> None:
+    """A path must be a model's folder; what cannot be a path may be a hub's id, which only the trainer can look up."""
+    folder = Path(base).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise BaseModelNotFound(f"{base} is a folder without a model's config.json.", "base")
+    elif base.startswith((".", "/", "~")) or base.count("/") > 1:
+        raise BaseModelNotFound(
+            f"The base model's path {base} does not exist.",
+            "base",
+            "Name a folder of this machine, or a transformers id.",
+        )
+
+
+def _input(session: Session, seat: Seat, kind: Kind, name: str, number: int) -> RunInput:
+    role = kind.role(name)
+    if role is None:
+        raise WrongInput(f"The recipe {kind.recipe} has no input “{name[:40]}”.", name[:40])
+    if not role.recipe:
+        dataset = queries.dataset(session, seat, number)
+        if kind.learns_from_pairs:
+            _refuse_without_pairs(dataset)
+        return RunInput(role=name, dataset_id=dataset.id)
+    source = queries.run(session, seat, number)
+    _refuse_wrong_source(session, role, source)
+    return RunInput(role=name, from_run_id=source.id)
+
+
+def _refuse_without_pairs(dataset: Dataset) -> None:
+    pairs = storage.dataset_folder(dataset.id) / "pairs.jsonl"
+    if dataset.counts.get("pairs") == 0 or not pairs.is_file() or not pairs.stat().st_size:
+        raise NoPairs(f"The dataset {dataset.name}, version {dataset.version}, has no pairs to learn from.", "dataset")
+
+
+def _refuse_wrong_source(session: Session, role: Role, source: Run) -> None:
+    if source.recipe != role.recipe:
+        raise WrongInput(
+            f"Run {source.id} is of the recipe {source.recipe}; {role.name} needs {role.recipe}.", role.name
+        )
+    state = queries.state_of(source)
+    if state in (queries.FAILED, queries.CANCELLED, queries.STOPPING):
+        raise WrongInput(f"Run {source.id}, “{source.name}”, is {state}, so it leaves nothing to read.", role.name)
+    if role.name == "critiques" and state == queries.DONE:
+        count = queries.answers(session, source.id)
+        if not count["approved"] and not count["unanswered"]:
+            raise NoApprovedCritiques(f"None of the critiques of run {source.id} is approved.", role.name)
+
+
+def _refuse_missing(kind: Kind, config: recipes.Config, inputs: dict[str, int]) -> None:
+    for role in kind.roles:
+        if role.name not in inputs and role.needed(config):
+            source = f"a run of {role.recipe}" if role.recipe else "a frozen dataset"
+            raise InputMissing(f"{kind.title} needs {role.label.lower()}: choose {source}.", role.name)
+
+
+def cancel(session: Session, seat: Seat, run_id: int, reason: str = "") -> None:
+    """Ask for the end of a run; one that no worker holds ends at once. Twice is harmless. Raises NotFound, RunEnded."""
+    run = queries.run(session, seat, run_id)
+    session.execute(sa.select(Run.id).where(Run.id == run.id).with_for_update())
+    session.refresh(run, ["ended_at", "claimed_by", "cancellation"])
+    if run.ended_at is not None:
+        raise RunEnded(f"“{run.name}” has ended already.", f"run {run.id}")
+    if run.cancellation is not None:
+        return
+    run.cancellation = Cancellation(user_id=seat.user.id, reason=reason.replace("\0", "").strip()[:500])
+    if run.claimed_by is None:
+        run.ended_at = now()
+    audit(session, seat.user, "run.cancelled", f"run {run.id}", seat.project.id)
+    session.flush()
+
+
+def resume(session: Session, seat: Seat, run_id: int) -> Run:
+    """Let a failed or cancelled run go on from its last checkpoint. Raises NotFound, NotResumable."""
+    run = queries.run(session, seat, run_id)
+    session.execute(sa.select(Run.id).where(Run.id == run.id).with_for_update())
+    session.refresh(run, ["ended_at", "exit_code", "failure"])
+    if queries.state_of(run) not in (queries.FAILED, queries.CANCELLED):
+        raise NotResumable(
+            f"“{run.name}” is {queries.state_of(run)}; only a failed or cancelled run goes on.", f"run {run.id}"
+        )
+    if run.cancellation is not None:
+        session.delete(run.cancellation)
+        run.cancellation = None
+    run.ended_at = run.exit_code = run.failure = run.claimed_by = run.claimed_at = run.heartbeat_at = None
+    session.flush()
+    audit(session, seat.user, "run.resumed", f"run {run.id}", seat.project.id)
+    nudge(session, "perform_run", run.id)
+    return run
+
+
+def clone(session: Session, seat: Seat, run_id: int) -> Run:
+    """Start the same again: recipe, config and inputs of an earlier run. Raises as `start`."""
+    run = queries.run(session, seat, run_id)
+    inputs = {each.role: each.dataset_id or each.from_run_id or 0 for each in run.inputs}
+    return start(
+        session, seat, recipe=run.recipe, name=f"{run.name} again"[:LONGEST_NAME], config=run.config, inputs=inputs
+    )
+
+
+def approve(
+    session: Session, seat: Seat, run_id: int, critique_ids: list[int] | None = None, approved: bool = True
+) -> int:
+    """Say yes or no to some of a run's critiques, or to all that nobody has answered; a later answer replaces an
+    earlier one. Returns how many were answered. Raises NotFound.
+    """
+    run = queries.run(session, seat, run_id)
+    chosen = sa.select(Critique.id).where(Critique.run_id == run.id)
+    if critique_ids is None:
+        chosen = chosen.outerjoin(Approval).where(Approval.id.is_(None))
+    else:
+        chosen = chosen.where(Critique.id.in_(critique_ids))
+    ids = list(session.scalars(chosen))
+    if critique_ids is not None and len(ids) < len(set(critique_ids)):
+        raise NotFound("There is no such critique in this run.", f"run {run.id}")
+    values = [{"critique_id": each, "user_id": seat.user.id, "approved": approved} for each in ids]
+    for begin in range(0, len(values), 1000):
+        said = insert(Approval).values(values[begin : begin + 1000])
+        new = {"user_id": said.excluded.user_id, "approved": said.excluded.approved, "created_at": sa.func.now()}
+        session.execute(said.on_conflict_do_update(index_elements=["critique_id"], set_=new))
+    word = "critiques.approved" if approved else "critiques.declined"
+    audit(session, seat.user, word, f"run {run.id}", seat.project.id, count=len(ids))
+    for waiting in _waiting_readers(session, run.id):
+        nudge(session, "perform_run", waiting)
+    return len(ids)
+
+
+def _waiting_readers(session: Session, run_id: int) -> list[int]:
+    query = sa.select(Run.id).join(RunInput, RunInput.run_id == Run.id)
+    return list(
+        session.scalars(query.where(RunInput.from_run_id == run_id, Run.ended_at.is_(None), Run.claimed_by.is_(None)))
+    )

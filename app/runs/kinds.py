@@ -1,0 +1,217 @@
+"""A kind is what a recipe needs before it starts and what the platform keeps of what it leaves."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from app.core import storage
+from app.core.db import Session
+from app.runs.refusals import NoApprovedCritiques, OutputMissing
+from app.runs.tables import Approval, Checkpoint, Critique, Run, RunInput
+from ml.config import Config
+
+BATCH = 500
+
+
+@dataclass(frozen=True)
+class Role:
+    """An input by the part it plays: a dataset, or what a finished run of `recipe` leaves."""
+
+    name: str
+    label: str
+    recipe: str = ""
+    needed: Callable[[Config], bool] = lambda config: True
+
+
+def _learns_expanded(config: Config) -> bool:
+    return getattr(config, "critiques", "") == "expanded"
+
+
+def _scales_beta(config: Config) -> bool:
+    return getattr(config, "objective", "") == "mm_dpo"
+
+
+def _never(config: Config) -> bool:
+    return False
+
+
+DATASET = Role("dataset", "Dataset")
+CRITIQUES = Role("critiques", "Expanded critiques", "expand", _learns_expanded)
+GIVEN = Role("critiques", "Expanded critiques", "expand", _never)
+REWARD = Role("reward", "Reward model", "reward")
+JUDGE = Role("reward", "Reward model as judge", "reward", _never)
+SCORES = Role("scores", "Scored pairs", "score", _scales_beta)
+POLICY = Role("policy", "Aligned policy", "mm_dpo")
+
+Finish = Callable[[Session, Run, Path], None]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One recipe as the platform sees it."""
+
+    recipe: str
+    title: str
+    sentence: str
+    roles: tuple[Role, ...]
+    leaves: Finish
+    learns_from_pairs: bool = False
+    has_base: bool = False
+    """Whether an empty field `base` means the platform's own base model."""
+
+    def role(self, name: str) -> Role | None:
+        return next((role for role in self.roles if role.name == name), None)
+
+
+def prepare(session: Session, run: Run, folder: Path) -> None:
+    """Write config.json and lay links to the inputs; twice is harmless. Raises NoApprovedCritiques, OutputMissing."""
+    (folder / "inputs").mkdir(parents=True, exist_ok=True)
+    _write(folder / "config.json", orjson.dumps({"recipe": run.recipe, **run.config}, option=orjson.OPT_INDENT_2))
+    for each in run.inputs:
+        if each.role == "critiques":
+            _write_critiques(session, each, folder / "inputs" / "critiques.jsonl")
+        else:
+            _link(folder / "inputs" / each.role, _target(each))
+
+
+def finish(session: Session, run: Run, folder: Path) -> None:
+    """Keep what the run left: its numbers, and its critiques or checkpoint. Raises OutputMissing."""
+    result = folder / "result.json"
+    if not result.is_file():
+        raise OutputMissing("The process ended well but left no result.json.", str(result.relative_to(storage.root())))
+    run.result = orjson.loads(result.read_bytes())
+    KINDS[run.recipe].leaves(session, run, folder)
+
+
+def _target(each: RunInput) -> Path:
+    if each.dataset_id is not None:
+        return storage.dataset_folder(each.dataset_id)
+    output = storage.run_folder(each.from_run_id or 0) / "output"
+    found = output if each.role == "scores" else output / "checkpoint"
+    if not found.is_dir():
+        raise OutputMissing(f"Run {each.from_run_id} left no {found.name} to read as {each.role}.", each.role)
+    return found
+
+
+def _link(link: Path, target: Path) -> None:
+    aside = link.with_name(f".{link.name}.aside")
+    aside.unlink(missing_ok=True)
+    aside.symlink_to(target.resolve())
+    os.replace(aside, link)
+
+
+def _write(path: Path, content: bytes) -> None:
+    aside = path.with_name(path.name + ".aside")
+    aside.write_bytes(content)
+    os.replace(aside, path)
+
+
+def _write_critiques(session: Session, each: RunInput, path: Path) -> None:
+    """The approved critiques only; what nobody answered or somebody declined is not learnt from."""
+    rows = session.execute(
+        sa.select(Critique.sample_key, Critique.response_key, Critique.text)
+        .join(Approval)
+        .where(Critique.run_id == each.from_run_id, Approval.approved)
+        .order_by(Critique.id)
+    ).all()
+    if not rows:
+        raise NoApprovedCritiques(f"None of the critiques of run {each.from_run_id} is approved.", "critiques")
+    lines = [orjson.dumps({"sample": sample, "response": reply, "text": text}) for sample, reply, text in rows]
+    _write(path, b"".join(line + b"\n" for line in lines))
+
+
+def keep_critiques(session: Session, run: Run, folder: Path) -> None:
+    """A row a critique, beside the human reason that it was made from. Twice is harmless."""
+    dataset_id = next(each.dataset_id for each in run.inputs if each.role == "dataset")
+    rows = [_critique(run.id, dataset_id, line) for line in read_jsonl(folder / "output" / "critiques.jsonl")]
+    for start in range(0, len(rows), BATCH):
+        session.execute(insert(Critique).values(rows[start : start + BATCH]).on_conflict_do_nothing())
+
+
+def _critique(run_id: int, dataset_id: int | None, line: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "run_id": run_id,
+        "dataset_id": dataset_id,
+        "sample_key": line["sample"],
+        "response_key": line["response"],
+        "human": line["human"],
+        "text": line["text"],
+        "prompt": line["prompt"],
+        "parameters": line["parameters"],
+    }
+
+
+def keep_checkpoint(kind: str) -> Finish:
+    """Keep output/checkpoint as a policy or a reward model."""
+
+    def leaves(session: Session, run: Run, folder: Path) -> None:
+        place = folder / "output" / "checkpoint"
+        if not (place / "meta.json").is_file():
+            raise OutputMissing("The process ended well but left no checkpoint.", "output/checkpoint")
+        values = {"run_id": run.id, "kind": kind, "path": "output/checkpoint", "sha256": sha256_of_folder(place)}
+        statement = insert(Checkpoint).values(values)
+        session.execute(statement.on_conflict_do_update(index_elements=["run_id", "path"], set_=values))
+
+    return leaves
+
+
+def needs_file(name: str) -> Finish:
+    """What other pages and runs read from the output must be there."""
+
+    def leaves(session: Session, run: Run, folder: Path) -> None:
+        if not (folder / "output" / name).is_file():
+            raise OutputMissing("The process ended well but a file of its output is missing.", f"output/{name}")
+
+    return leaves
+
+
+def sha256_of_folder(folder: Path) -> str:
+    """One hash over every file's own hash and relative name, in the order of names."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    lines = [f"{storage.sha256_of(path)}  {path.relative_to(folder)}\n" for path in files]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def read_jsonl(path: Path, limit: int | None = None) -> Iterator[dict[str, Any]]:
+    """The objects of a file of lines; nothing where there is no file."""
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        for number, line in enumerate(file):
+            if limit is not None and number >= limit:
+                return
+            # PostgreSQL's text holds no NUL, and no page could show one.
+            yield orjson.loads(line.replace(b"\\u0000", b""))
+
+
+KINDS = {
+    "expand": Kind(
+        "expand", "Expand reasons", "Rewrites each terse human reason as a fuller critique, for people to approve.",
+        (DATASET,), keep_critiques,
+    ),
+    "reward": Kind(
+        "reward", "Reward model", "Learns from the pairs to write a critique of a response and to score it.",
+        (DATASET, CRITIQUES), keep_checkpoint("reward"), learns_from_pairs=True, has_base=True,
+    ),
+    "score": Kind(
+        "score", "Score pairs", "Gives every response a reward and every pair its margin δ, by a reward model.",
+        (DATASET, REWARD, GIVEN), needs_file("margins.jsonl"),
+    ),
+    "mm_dpo": Kind(
+        "mm_dpo", "MM-DPO", "Aligns a policy with the preferences; pairs with a wide margin pull harder.",
+        (DATASET, SCORES), keep_checkpoint("policy"), learns_from_pairs=True, has_base=True,
+    ),
+    "evaluate": Kind(
+        "evaluate", "Evaluate", "Compares an aligned policy with its base on held-out samples, side by side.",
+        (DATASET, POLICY, JUDGE), needs_file("evaluation.json"),
+    ),
+}  # fmt: skip

@@ -1,0 +1,162 @@
+"""Every select of the runs room; reads start from the seat."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import joinedload, selectinload
+
+from app.core.db import Session
+from app.core.errors import NotFound
+from app.datasets.tables import Dataset
+from app.projects.guard import Seat
+from app.runs.tables import Approval, Cancellation, Critique, Metric, Run, RunInput
+
+PAGE = 50
+WAITING, RUNNING, STOPPING, DONE, FAILED, CANCELLED = "waiting", "running", "stopping", "done", "failed", "cancelled"
+
+
+def state_of(run: Run) -> str:
+    """What happened to a run, read off its moments and its cancellation."""
+    if run.ended_at is not None:
+        return CANCELLED if run.cancellation else DONE if run.exit_code == 0 and not run.failure else FAILED
+    if run.claimed_by is None:
+        return WAITING
+    return STOPPING if run.cancellation else RUNNING
+
+
+def run(session: Session, seat: Seat, run_id: int) -> Run:
+    """The project's run with all that its page shows. Raises NotFound."""
+    found = session.scalar(
+        sa.select(Run)
+        .options(
+            joinedload(Run.author),
+            joinedload(Run.cancellation).joinedload(Cancellation.user),
+            selectinload(Run.inputs).joinedload(RunInput.dataset),
+            selectinload(Run.inputs).joinedload(RunInput.from_run).joinedload(Run.cancellation),
+            selectinload(Run.checkpoints),
+        )
+        .where(Run.id == run_id, Run.project_id == seat.project.id)
+    )
+    if found is None:
+        raise NotFound("There is no such run in this project.", f"run {run_id}")
+    return found
+
+
+def dataset(session: Session, seat: Seat, dataset_id: int) -> Dataset:
+    """The project's dataset. Raises NotFound."""
+    found = session.scalar(sa.select(Dataset).where(Dataset.id == dataset_id, Dataset.project_id == seat.project.id))
+    if found is None:
+        raise NotFound("There is no such dataset in this project.", f"dataset {dataset_id}")
+    return found
+
+
+def runs(session: Session, seat: Seat, before: int = 0) -> list[Run]:
+    """A page of the project's runs and one more, newest first."""
+    query = (
+        sa.select(Run)
+        .options(joinedload(Run.author), joinedload(Run.cancellation))
+        .where(Run.project_id == seat.project.id)
+    )
+    query = query.where(Run.id < before) if before else query
+    return list(session.scalars(query.order_by(Run.id.desc()).limit(PAGE + 1)))
+
+
+def datasets(session: Session, seat: Seat) -> list[Dataset]:
+    return list(
+        session.scalars(sa.select(Dataset).where(Dataset.project_id == seat.project.id).order_by(Dataset.id.desc()))
+    )
+
+
+def usable_runs(session: Session, seat: Seat, recipe: str) -> list[Run]:
+    """Runs of a recipe whose output is there or may still come, newest first."""
+    found = session.scalars(
+        sa.select(Run)
+        .options(joinedload(Run.cancellation))
+        .where(Run.project_id == seat.project.id, Run.recipe == recipe)
+        .order_by(Run.id.desc())
+        .limit(200)
+    )
+    return [each for each in found if state_of(each) in (WAITING, RUNNING, DONE)]
+
+
+def latest_progress(session: Session, run_ids: list[int]) -> dict[int, dict[str, Any]]:
+    """The last progress line of each run that has one."""
+    rows = session.execute(
+        sa.select(Metric.run_id, Metric.payload)
+        .where(Metric.run_id.in_(run_ids), Metric.kind == "progress")
+        .distinct(Metric.run_id)
+        .order_by(Metric.run_id, Metric.id.desc())
+    )
+    return {run_id: payload for run_id, payload in rows}
+
+
+def metrics_after(session: Session, run_id: int, after: int, limit: int) -> list[Metric]:
+    """What the run has reported since the row `after`, oldest first."""
+    query = sa.select(Metric).where(Metric.run_id == run_id, Metric.id > after).order_by(Metric.id).limit(limit)
+    return list(session.scalars(query))
+
+
+def last_of_kind(session: Session, run_id: int, kind: str, limit: int) -> list[Metric]:
+    """The run's last reports of one kind, oldest first."""
+    query = (
+        sa.select(Metric).where(Metric.run_id == run_id, Metric.kind == kind).order_by(Metric.id.desc()).limit(limit)
+    )
+    return list(session.scalars(query))[::-1]
+
+
+def readers_of(session: Session, run_id: int) -> list[tuple[str, Run]]:
+    """Runs that read this one's output, by the role that it plays there."""
+    rows = session.execute(
+        sa.select(RunInput.role, Run)
+        .join(Run, RunInput.run_id == Run.id)
+        .options(joinedload(Run.cancellation))
+        .where(RunInput.from_run_id == run_id)
+        .order_by(Run.id)
+    )
+    return [(role, reader) for role, reader in rows]
+
+
+def runs_on_dataset(session: Session, seat: Seat, dataset_id: int) -> list[Run]:
+    """Every run that reads a dataset, oldest first."""
+    query = sa.select(Run).join(RunInput, RunInput.run_id == Run.id).where(RunInput.dataset_id == dataset_id)
+    return list(session.scalars(query.where(Run.project_id == seat.project.id).order_by(Run.id)))
+
+
+def critiques(session: Session, run_id: int, after: int = 0) -> list[Critique]:
+    """A page of a run's expanded critiques and one more, with their answers."""
+    query = sa.select(Critique).options(joinedload(Critique.approval).joinedload(Approval.user))
+    return list(
+        session.scalars(
+            query.where(Critique.run_id == run_id, Critique.id > after).order_by(Critique.id).limit(PAGE + 1)
+        )
+    )
+
+
+def answers(session: Session, run_id: int) -> dict[str, int]:
+    """How many of a run's critiques are approved, declined and unanswered."""
+    row = session.execute(
+        sa.select(
+            sa.func.count().filter(Approval.approved).label("approved"),
+            sa.func.count().filter(sa.not_(Approval.approved)).label("declined"),
+            sa.func.count().filter(Approval.id.is_(None)).label("unanswered"),
+        )
+        .select_from(Critique)
+        .outerjoin(Approval, Approval.critique_id == Critique.id)
+        .where(Critique.run_id == run_id)
+    ).one()
+    return dict(row._asdict())
+
+
+def waits_for(session: Session, one: Run) -> list[str]:
+    """Why a run cannot start yet, in sentences; empty where only a free worker is missing."""
+    found = []
+    for each in one.inputs:
+        if each.from_run is None:
+            continue
+        if each.from_run.ended_at is None:
+            found.append(f"Run {each.from_run.id}, “{each.from_run.name}”, has to finish first.")
+        elif each.role == "critiques" and (open_ones := answers(session, each.from_run.id)["unanswered"]):
+            found.append(f"{open_ones} critiques of run {each.from_run.id} wait to be approved or declined.")
+    return found

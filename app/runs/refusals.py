@@ -1,0 +1,57 @@
+"""Why a run is not started, stopped or taken up again."""
+
+from __future__ import annotations
+
+from app.core.errors import Conflict, Invalid
+
+
+class UnknownRecipe(Invalid):
+    """No recipe has this name."""
+
+
+class BadConfig(Invalid):
+    """A field of the config is unknown, of the wrong type or out of bounds."""
+
+
+class BadName(Invalid):
+    """A run's name is empty or too long."""
+
+
+class BaseModelNotFound(Invalid):
+    """The base model's path does not exist, or is no model."""
+
+
+class NoExpander(Invalid):
+    """Neither an endpoint nor a local model is there to expand reasons."""
+
+
+class NoPairs(Invalid):
+    """The dataset has no pair to learn from."""
+
+
+class InputMissing(Invalid):
+    """The recipe needs an input that was not chosen."""
+
+
+class WrongInput(Invalid):
+    """The chosen input is no input of this recipe, or can no longer leave what is needed."""
+
+
+class NoApprovedCritiques(Invalid):
+    """Nobody approved any of the expanded critiques."""
+
+
+class RunEnded(Conflict):
+    """The run is over; there is nothing to cancel."""
+
+
+class NotResumable(Conflict):
+    """Only a run that failed or was cancelled can go on."""
+
+
+class OutputMissing(Invalid):
+    """A run ended well without leaving what its recipe leaves."""
+
+
+class ClaimLost(Conflict):
+    """Another worker has taken the run over; this one may write nothing more."""
