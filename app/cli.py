@@ -1,0 +1,191 @@
+"""The `assay` command."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.core import db
+from app.core.errors import Refusal
+from app.core.settings import Settings, settings
+from app.embedded import data, doctor
+from app.embedded import up as embedded
+
+cli = typer.Typer(no_args_is_help=True, add_completion=False, help="Assay: people's judgements of models, and models from judgements.")
+users = typer.Typer(no_args_is_help=True, help="People who sign in.")
+cli.add_typer(users, name="user")
+
+
+def main() -> None:
+    """Run a command; a refusal is one sentence on standard error and exit code 1."""
+    try:
+        cli()
+    except Refusal as refusal:
+        where = f" ({refusal.where})" if refusal.where else ""
+        sys.exit("\n".join(part for part in [f"{refusal.name}: {refusal.what}{where}", refusal.advice] if part))
+
+
+@cli.command()
+def up(seed: Annotated[bool, typer.Option(help="Make the demonstration project on the first start.")] = True) -> None:
+    """Start everything on this machine: database, broker, web server, workers."""
+    embedded.up(settings(), _seed_in_a_process if seed else lambda told: None, say=print)
+
+
+def _seed_in_a_process(told: dict[str, str]) -> None:
+    answer = subprocess.run([sys.executable, "-m", "app.cli", "seed"], env=told, cwd=embedded.ROOT, check=False)
+    if answer.returncode:
+        raise embedded.PartFailed("The demonstration project could not be made; the lines above say why.", "seed")
+
+
+@cli.command()
+def migrate() -> None:
+    """Bring the database to this version's schema."""
+    with _services():
+        embedded.migrate(dict(os.environ))
+    print("The database has this version's schema.")
+
+
+@users.command("add")
+def add_user(
+    email: str,
+    name: Annotated[str, typer.Option(help="As colleagues will read it.")] = "",
+    admin: Annotated[bool, typer.Option("--admin", help="May administer the whole platform.")] = False,
+    project: Annotated[str, typer.Option(help="Address of a project to join.")] = "",
+    role: Annotated[str, typer.Option(help="annotator, reviewer, researcher or admin.")] = "annotator",
+) -> None:
+    """Add someone; their password is generated and printed once."""
+    from app.accounts import actions as accounts
+    from app.projects import actions as projects
+
+    password = secrets.token_urlsafe(12)
+    with _services(), db.transaction() as session:
+        user = accounts.add_user(session, email, name, password, admin)
+        if project:
+            projects.give_role(session, user, _project(session, project), email, role)
+    print(f"{email}\t{password}")
+
+
+@cli.command("import")
+def import_file(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="JSONL, one sample a line.")],
+    project: Annotated[str, typer.Option(help="Address of the project.")],
+    media: Annotated[Path | None, typer.Option(help="Folder that the lines' media lie in; the file's own by default.")] = None,
+    by: Annotated[str, typer.Option("--as", help="E-mail of the person who imports.")] = "",
+    cut: Annotated[bool, typer.Option(help="Cut tasks from the project's samples right away.")] = False,
+) -> None:
+    """Import samples with their media and responses; the same file again adds nothing."""
+    from app.samples.importing import import_samples, lines_of
+    from app.tasks.actions import cut_tasks
+
+    with _services(), db.transaction() as session, file.open("rb") as lines:
+        at = _project(session, project)
+        author = _person(session, by)
+        report = import_samples(session, at, lines_of(lines), media or file.parent, author)
+        tasks = cut_tasks(session, at, author) if cut else 0
+    for fault in report.faults:
+        print(fault, file=sys.stderr)
+    print(f"{report.added} added, {report.already} there already, {len(report.faults)} faults, {tasks} tasks cut")
+    if report.faults:
+        raise typer.Exit(1)
+
+
+@cli.command("export")
+def export_dataset(
+    dataset: Annotated[int, typer.Argument(help="Number of the dataset, as its page's address says.")],
+    file: Annotated[Path, typer.Argument(help="ZIP file to write.")],
+    kind: Annotated[str, typer.Option("--format", help="mm-rlhf (dpo_pairs.jsonl) or trl.")] = "mm-rlhf",
+) -> None:
+    """Write a frozen dataset with its media as a ZIP file."""
+    from app.datasets.export import write_zip
+    from app.datasets.tables import Dataset
+
+    with _services(), db.transaction() as session:
+        row = session.get(Dataset, dataset)
+        if row is None:
+            raise Refusal("There is no such dataset.", f"dataset {dataset}")
+        written = write_zip(row, kind, file)
+    print(f"{file}: {written} pairs")
+
+
+@cli.command()
+def seed() -> None:
+    """Make the demonstration project, its people and their work; twice is harmless."""
+    from app.demo.seed import seed as sow
+
+    with _services(), db.transaction() as session:
+        seeded = sow(session, settings().data.resolve())
+    print("The demonstration project is there already." if seeded.already else f"The demonstration project has {seeded.samples} samples.")
+
+
+@cli.command("doctor")
+def examine() -> None:
+    """Say what is missing and what to do."""
+    missing = False
+    for finding in doctor.examine(settings()):
+        mark = {"ok": "✓", "warning": "!", "missing": "✗"}[finding.state]
+        print(f"{mark} {finding.name:<20} {finding.text}")
+        if finding.advice:
+            print(f"  {'':<20} → {finding.advice}")
+        missing |= finding.state == "missing"
+    raise typer.Exit(1 if missing else 0)
+
+
+@contextmanager
+def _services() -> Iterator[None]:
+    """The database that the environment names; else the data folder's own, started for as long as it is needed."""
+    if settings().database_url:
+        yield
+        return
+    services = embedded.Services.of(settings().data.resolve())
+    if services.running:
+        _tell(embedded.environment(settings(), services))
+        yield
+        return
+    lock = data.prepare(settings().data)
+    services.start()
+    try:
+        told = embedded.environment(settings(), services)
+        embedded.migrate(told)
+        _tell(told)
+        yield
+    finally:
+        db.engine().dispose()
+        services.stop()
+        lock.close()
+
+
+def _tell(told: dict[str, str]) -> Settings:
+    os.environ.update(told)
+    settings.cache_clear()
+    return settings()
+
+
+def _project(session: db.Session, slug: str):  # type: ignore[no-untyped-def]
+    from app.projects.queries import project_by_slug
+
+    if (found := project_by_slug(session, slug)) is None:
+        raise Refusal("There is no such project.", slug)
+    return found
+
+
+def _person(session: db.Session, email: str):  # type: ignore[no-untyped-def]
+    import sqlalchemy as sa
+
+    from app.accounts.tables import User
+
+    query = sa.select(User).where(User.email == email.lower()) if email else sa.select(User).where(User.is_admin).order_by(User.id)
+    if (found := session.scalar(query.limit(1))) is None:
+        raise Refusal("Nobody with this address has an account.", email or "admin", "Name a person by --as.")
+    return found
+
+
+if __name__ == "__main__":
+    main()

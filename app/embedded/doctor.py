@@ -1,0 +1,136 @@
+"""`assay doctor`: what is missing on this machine, and what to do about it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.core.errors import Refusal
+from app.core.settings import Settings
+from app.embedded import broker, data, postgres
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`state` is ok, warning (something optional is missing) or missing."""
+
+    name: str
+    state: str
+    text: str
+    advice: str = ""
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    yield _python()
+    yield from _packages()
+    yield _try("disk", lambda: data.check_room(_existing(settings.data)), f"enough room at {_existing(settings.data)}")
+    yield _try("port", lambda: data.check_port(settings.host, settings.port), f"{settings.host}:{settings.port} is free")
+    yield from _embedded(settings)
+    yield _database(settings)
+    yield _broker(settings)
+    yield _storage(settings)
+    yield _base_model(settings)
+    yield _expander(settings)
+    yield _accelerator()
+
+
+def _python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    good = sys.version_info >= (3, 11)
+    return Finding("python", "ok" if good else "missing", version, "" if good else "Install Python 3.11 or newer.")
+
+
+PACKAGES = {
+    "torch": ("missing", "runs", "pip install torch==2.13.0, then pip install -e '.[ml]'"),
+    "transformers": ("missing", "runs", "pip install -e '.[ml]'"),
+    "peft": ("missing", "runs with LoRA", "pip install -e '.[ml]'"),
+    "av": ("warning", "video files", "pip install -e '.[video]'"),
+}
+
+
+def _packages() -> Iterator[Finding]:
+    for name, (state, purpose, advice) in PACKAGES.items():
+        found = importlib.util.find_spec(name) is not None
+        yield Finding(name, "ok" if found else state, f"needed for {purpose}", "" if found else advice)
+
+
+def _existing(path: Path) -> Path:
+    path = path.resolve()
+    return path if path.exists() else _existing(path.parent)
+
+
+def _try(name: str, check: Callable[[], object], good: str, state: str = "missing") -> Finding:
+    try:
+        check()
+    except Refusal as refusal:
+        return Finding(name, state, refusal.what, refusal.advice)
+    return Finding(name, "ok", good)
+
+
+def _embedded(settings: Settings) -> Iterator[Finding]:
+    state = "warning" if settings.database_url else "missing"
+    yield _try("embedded PostgreSQL", postgres.carried, "its binaries are installed", state)
+    yield _try("embedded broker", broker.binary, "its binary is installed", state)
+
+
+def _database(settings: Settings) -> Finding:
+    if not settings.database_url:
+        return Finding("database", "ok", "the embedded one, started by `assay up`")
+    try:
+        with sa.create_engine(settings.database_url_or_refuse()).connect() as connection:
+            head = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    except SQLAlchemyError as problem:
+        reason = str(problem.__cause__ or problem).strip().splitlines()[0]
+        return Finding("database", "missing", reason, "Check DATABASE_URL, then run `assay migrate`.")
+    return Finding("database", "ok", f"migrated to {head}")
+
+
+def _broker(settings: Settings) -> Finding:
+    if "BROKER_URL" not in os.environ:
+        return Finding("broker", "ok", "the embedded one, started by `assay up`")
+    try:
+        redis.Redis.from_url(settings.broker_url.replace("redis+socket://", "unix://"), socket_timeout=2).ping()
+    except (redis.RedisError, OSError, ValueError) as problem:
+        return Finding("broker", "missing", str(problem), "Check BROKER_URL.")
+    return Finding("broker", "ok", "answers")
+
+
+def _storage(settings: Settings) -> Finding:
+    try:
+        place = _existing(settings.storage_root())
+    except Refusal as refusal:
+        return Finding("storage", "missing", refusal.what, refusal.advice)
+    good = os.access(place, os.W_OK)
+    return Finding("storage", "ok" if good else "missing", str(place), "" if good else "Make it writable, or set STORAGE_URL.")
+
+
+def _base_model(settings: Settings) -> Finding:
+    model = settings.base_model_or_tiny()
+    if settings.base_model or Path(model).exists():
+        return Finding("base model", "ok", model)
+    return Finding("base model", "warning", "none is set", "Set BASE_MODEL to a transformers id or a folder, or run `assay seed`.")
+
+
+def _expander(settings: Settings) -> Finding:
+    if settings.openai_base_url and settings.openai_model:
+        return Finding("expander", "ok", f"{settings.openai_model} at {settings.openai_base_url}")
+    return Finding(
+        "expander",
+        "warning",
+        "no endpoint expands reasons into critiques",
+        "Set OPENAI_BASE_URL, OPENAI_MODEL and OPENAI_API_KEY, or name a local model in the run's form.",
+    )
+
+
+def _accelerator() -> Finding:
+    found = shutil.which("nvidia-smi") is not None
+    return Finding("GPU", "ok" if found else "warning", "found" if found else "none: training runs on the CPU, for small models only")
