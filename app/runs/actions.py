@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,9 +88,7 @@ def checked_config(kind: Kind, values: dict[str, Any]) -> recipes.Config:
             _refuse_missing_expander(config)
     except recipes.ConfigError as problem:
         raise BadConfig(str(problem), problem.field) from None
-    if config.base:
-        _refuse_missing_base(config.base)
-    return config
+    return replace(config, base=_checked_base(config.base)) if config.base else config
 
 
 def _refuse_missing_expander(config: recipes.Expand) -> None:
@@ -101,18 +99,20 @@ def _refuse_missing_expander(config: recipes.Expand) -> None:
         raise NoExpander(f"Nothing is there to expand reasons with: {problem}.", "expander") from None
 
 
-def _refuse_missing_base(base: str) -> None:
+def _checked_base(base: str) -> str:
     """A path must be a model's folder; what cannot be a path may be a hub's id, which only the trainer can look up."""
     folder = Path(base).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise BaseModelNotFound(f"{base} is a folder without a model's config.json.", "base")
-    elif base.startswith((".", "/", "~")) or base.count("/") > 1:
+        return str(folder.resolve())
+    if base.startswith((".", "/", "~")) or base.count("/") > 1:
         raise BaseModelNotFound(
             f"The base model's path {base} does not exist.",
             "base",
             "Name a folder of this machine, or a transformers id.",
         )
+    return base
 
 
 def _input(session: Session, seat: Seat, kind: Kind, name: str, number: int) -> RunInput:
@@ -222,13 +222,6 @@ def approve(
         session.execute(said.on_conflict_do_update(index_elements=["critique_id"], set_=new))
     word = "critiques.approved" if approved else "critiques.declined"
     audit(session, seat.user, word, f"run {run.id}", seat.project.id, count=len(ids))
-    for waiting in _waiting_readers(session, run.id):
+    for waiting in queries.waiting_readers(session, run.id):
         nudge(session, "perform_run", waiting)
     return len(ids)
-
-
-def _waiting_readers(session: Session, run_id: int) -> list[int]:
-    query = sa.select(Run.id).join(RunInput, RunInput.run_id == Run.id)
-    return list(
-        session.scalars(query.where(RunInput.from_run_id == run_id, Run.ended_at.is_(None), Run.claimed_by.is_(None)))
-    )

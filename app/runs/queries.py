@@ -89,7 +89,7 @@ def latest_progress(session: Session, run_ids: list[int]) -> dict[int, dict[str,
         .distinct(Metric.run_id)
         .order_by(Metric.run_id, Metric.id.desc())
     )
-    return {run_id: payload for run_id, payload in rows}
+    return {row.run_id: row.payload for row in rows}
 
 
 def metrics_after(session: Session, run_id: int, after: int, limit: int) -> list[Metric]:
@@ -160,3 +160,11 @@ def waits_for(session: Session, one: Run) -> list[str]:
         elif each.role == "critiques" and (open_ones := answers(session, each.from_run.id)["unanswered"]):
             found.append(f"{open_ones} critiques of run {each.from_run.id} wait to be approved or declined.")
     return found
+
+
+def waiting_readers(session: Session, run_id: int) -> list[int]:
+    """Runs that wait for this one's output."""
+    query = sa.select(Run.id).join(RunInput, RunInput.run_id == Run.id)
+    return list(
+        session.scalars(query.where(RunInput.from_run_id == run_id, Run.ended_at.is_(None), Run.claimed_by.is_(None)))
+    )

@@ -46,7 +46,7 @@ class Run(Base):
 
 
 class RunInput(Base):
-    """What a run reads: a dataset or another run's output, by the role it plays (dataset, critiques, reward, scores, policy)."""
+    """What a run reads: a dataset or another run's output, by its role (dataset, critiques, reward, scores, policy)."""
 
     __tablename__ = "run_inputs"
     id: Mapped[Id]

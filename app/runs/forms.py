@@ -1,0 +1,149 @@
+"""The form of a new run: values out of presets, earlier runs and what was just sent; ids and config back out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from app.core.db import Session
+from app.core.errors import Refusal
+from app.projects.guard import Seat
+from app.runs import actions, queries, reading
+from app.runs.kinds import KINDS, Kind, Role
+from app.runs.refusals import BadConfig, UnknownRecipe, WrongInput
+from app.runs.tables import Run
+from ml import config as recipes
+
+INPUT = "input-"
+"""What the names of input fields begin with."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One thing that can be chosen as an input."""
+
+    id: int
+    label: str
+
+
+@dataclass(frozen=True)
+class Form:
+    """Everything that the page draws."""
+
+    kind: Kind
+    name: str
+    values: dict[str, Any]
+    inputs: dict[str, int]
+    refusal: Refusal | None = None
+    choices: dict[str, list[Choice]] = field(default_factory=dict)
+    estimate: str = ""
+
+    def groups(self) -> list[tuple[str, list[recipes.FieldSpec]]]:
+        """The recipe's fields by group, in the order of groups."""
+        found: dict[str, list[recipes.FieldSpec]] = {}
+        for spec in recipes.fields_of(self.kind.recipe):
+            found.setdefault(spec.group, []).append(spec)
+        return list(found.items())
+
+    def presets(self) -> list[str]:
+        return list(recipes.PRESETS[self.kind.recipe])
+
+    def error(self, name: str) -> str:
+        """What is wrong with a field, for the words beneath it."""
+        return self.refusal.what if self.refusal and self.refusal.where == name else ""
+
+    def is_about_a_field(self) -> bool:
+        known = {spec.name for spec in recipes.fields_of(self.kind.recipe)} | {role.name for role in self.kind.roles}
+        return bool(self.refusal) and self.refusal is not None and self.refusal.where in known | {"name"}
+
+
+def fresh(recipe: str, preset: str) -> Form:
+    """An empty form, or a preset's. Raises UnknownRecipe."""
+    kind = actions.kind_of(recipe)
+    if preset and preset not in recipes.PRESETS[recipe]:
+        raise UnknownRecipe(f"{kind.title} has no preset “{preset[:40]}”.", "preset")
+    values = recipes.preset(recipe, preset) if preset else _defaults(recipe)
+    return Form(kind, "", values, {})
+
+
+def like(run: Run) -> Form:
+    """The form of an earlier run."""
+    inputs = {each.role: each.dataset_id or each.from_run_id or 0 for each in run.inputs}
+    return Form(KINDS[run.recipe], f"{run.name} again"[:120], _defaults(run.recipe) | run.config, inputs)
+
+
+def sent(form: Mapping[str, str], refusal: Refusal | None = None) -> Form:
+    """The form as somebody filled it in."""
+    kind = actions.kind_of(form.get("recipe", ""))
+    values: dict[str, Any] = {spec.name: form.get(spec.name, "") for spec in recipes.fields_of(kind.recipe)}
+    values |= {spec.name: spec.name in form for spec in recipes.fields_of(kind.recipe) if spec.kind == "bool"}
+    chosen = {name.removeprefix(INPUT): text for name, text in form.items() if name.startswith(INPUT)}
+    inputs = {role: int(text) for role, text in chosen.items() if text.isdecimal() and len(text) < 18}
+    return Form(kind, form.get("name", ""), values, inputs, refusal)
+
+
+def _defaults(recipe: str) -> dict[str, Any]:
+    return {spec.name: spec.default for spec in recipes.fields_of(recipe)}
+
+
+def read(form: Mapping[str, str]) -> dict[str, Any]:
+    """The arguments of `actions.start`. Raises UnknownRecipe, BadConfig, WrongInput."""
+    kind = actions.kind_of(form.get("recipe", ""))
+    return {
+        "recipe": kind.recipe,
+        "name": form.get("name", ""),
+        "config": asdict(config_of(kind, form)),
+        "inputs": {
+            name.removeprefix(INPUT): _number(name.removeprefix(INPUT), text)
+            for name, text in form.items()
+            if name.startswith(INPUT) and text
+        },
+    }
+
+
+def config_of(kind: Kind, form: Mapping[str, str]) -> recipes.Config:
+    """The form's config. Raises BadConfig naming the field."""
+    other = {"recipe", "name"}
+    strings = {name: text for name, text in form.items() if name not in other and not name.startswith(INPUT)}
+    try:
+        return recipes.from_form(kind.recipe, strings)
+    except recipes.ConfigError as problem:
+        raise BadConfig(str(problem), problem.field) from None
+
+
+def _number(role: str, text: str) -> int:
+    if not text.isdecimal() or len(text) > 17:
+        raise WrongInput(f"“{text[:40]}” is no id.", role)
+    return int(text)
+
+
+def with_choices(session: Session, seat: Seat, form: Form) -> Form:
+    """The form with what can be chosen; where nothing is chosen yet, the newest that is there."""
+    choices = {role.name: _choices(session, seat, role) for role in form.kind.roles}
+    inputs = dict(form.inputs)
+    if form.refusal is None and not inputs:
+        inputs = {name: found[0].id for name, found in choices.items() if found}
+    estimate = ""
+    if (dataset_id := inputs.get("dataset")) in [each.id for each in choices.get("dataset", [])]:
+        estimate = estimate_of(form.kind, form.values, dataset_id or 0)
+    return Form(form.kind, form.name, form.values, inputs, form.refusal, choices, estimate)
+
+
+def _choices(session: Session, seat: Seat, role: Role) -> list[Choice]:
+    if not role.recipe:
+        return [
+            Choice(each.id, f"{each.name}, version {each.version} · {each.counts.get('pairs', 0)} pairs")
+            for each in queries.datasets(session, seat)
+        ]
+    found = queries.usable_runs(session, seat, role.recipe)
+    return [Choice(each.id, f"run {each.id} · {each.name} · {queries.state_of(each)}") for each in found]
+
+
+def estimate_of(kind: Kind, values: Mapping[str, Any], dataset_id: int) -> str:
+    """What the run will do, or what is wrong with a field."""
+    strings = {name: str(value) for name, value in values.items() if value is not False}
+    try:
+        return reading.estimate(config_of(kind, strings), dataset_id)
+    except BadConfig as problem:
+        return f"{problem.what}."

@@ -1,0 +1,101 @@
+"""What the run pages read from files: the frozen dataset's lines, and what recipes leave in `output/`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil
+from typing import Any
+
+import orjson
+
+from app.core import storage
+from app.runs.kinds import read_jsonl
+from app.runs.tables import Run
+from ml import config as recipes
+
+MOST = 200
+"""Rows of an output that a page shows."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much a dataset holds in one split."""
+
+    samples: int = 0
+    responses: int = 0
+    reasons: int = 0
+    pairs: int = 0
+    paired: int = 0
+    """Samples that have a pair."""
+
+
+@lru_cache(maxsize=4)
+def samples_of(dataset_id: int) -> dict[str, dict[str, Any]]:
+    """The dataset's samples by key. A dataset never changes, so a copy may be kept."""
+    return {row["id"]: row for row in read_jsonl(storage.dataset_folder(dataset_id) / "samples.jsonl")}
+
+
+def response_text(dataset_id: int, sample: str, response: str) -> str:
+    replies = samples_of(dataset_id).get(sample, {}).get("responses", [])
+    return next((str(each["text"]) for each in replies if each["id"] == response), "")
+
+
+def prompt_of(dataset_id: int, sample: str) -> str:
+    return str(samples_of(dataset_id).get(sample, {}).get("prompt", sample))
+
+
+@lru_cache(maxsize=64)
+def size_of(dataset_id: int, split: str) -> Size:
+    """Counts of a split: train, held_out or all."""
+    rows = [row for row in samples_of(dataset_id).values() if split in ("all", row["split"])]
+    pairs = [p for p in read_jsonl(storage.dataset_folder(dataset_id) / "pairs.jsonl") if split in ("all", p["split"])]
+    return Size(
+        samples=len(rows),
+        responses=sum(len(row["responses"]) for row in rows),
+        reasons=sum(bool(reply.get("critique", "").strip()) for row in rows for reply in row["responses"]),
+        pairs=len(pairs),
+        paired=len({pair["sample"] for pair in pairs}),
+    )
+
+
+def estimate(config: recipes.Config, dataset_id: int) -> str:
+    """What a run will do, in one sentence: sequences, pairs and steps."""
+    if isinstance(config, recipes.Reward | recipes.MmDpo):
+        return _training(config, size_of(dataset_id, "train"))
+    size = size_of(dataset_id, getattr(config, "split", "all"))
+    if isinstance(config, recipes.Expand):
+        return f"{min(size.reasons, config.limit or size.reasons):,} human reasons will be expanded."
+    if isinstance(config, recipes.Evaluate):
+        many = min(size.samples, config.limit or size.samples)
+        return f"{many:,} samples will be answered twice, by the policy and by its base."
+    return f"{size.responses:,} responses will be scored, and {size.pairs:,} pairs get a margin."
+
+
+def _training(config: recipes.Reward | recipes.MmDpo, size: Size) -> str:
+    samples = min(size.paired, config.train_limit or size.paired)
+    steps = config.epochs * ceil(ceil(samples / config.samples_per_batch) / config.accumulate)
+    steps = min(steps, config.max_steps or steps)
+    sequences = round(size.responses / size.samples * samples) if size.samples else 0
+    return (
+        f"{samples:,} training samples with about {sequences:,} sequences and {size.pairs:,} pairs an epoch: "
+        f"{steps:,} optimiser step{'' if steps == 1 else 's'}."
+    )
+
+
+def evaluation(run: Run) -> dict[str, Any]:
+    """output/evaluation.json, or nothing."""
+    path = storage.run_folder(run.id) / "output" / "evaluation.json"
+    return dict(orjson.loads(path.read_bytes())) if path.is_file() else {}
+
+
+def outputs(run: Run, limit: int = 40) -> list[dict[str, Any]]:
+    """Both sides' outputs, a row a sample."""
+    return list(read_jsonl(storage.run_folder(run.id) / "output" / "outputs.jsonl", limit))
+
+
+def contradicted(run: Run) -> list[dict[str, Any]]:
+    """Pairs in which the reward model prefers what people rejected, the clearest first."""
+    rows = read_jsonl(storage.run_folder(run.id) / "output" / "margins.jsonl")
+    wrong = [row for row in rows if row["margin"] is not None and row["margin"] <= 0]
+    return sorted(wrong, key=lambda row: row["margin"])[:MOST]

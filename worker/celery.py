@@ -1,0 +1,28 @@
+"""The Celery app, its two queues and beat. Start the trainer with `-Q gpu`, the desk's worker with `-Q desk`."""
+
+from __future__ import annotations
+
+from celery import Celery
+
+from app.core.jobs import DESK, ROUTES
+from app.core.settings import settings
+
+SWEEP_EVERY = 10.0  # seconds
+
+app = Celery("assay", broker=settings().broker_url, include=["worker.jobs"])
+app.conf.update(
+    task_default_queue=DESK,
+    task_routes={name: {"queue": queue} for name, queue in ROUTES.items()},
+    task_ignore_result=True,
+    # The database is the truth, so a message is acknowledged before the work: Redis would deliver it again after its
+    # visibility timeout, in the middle of a long training.
+    task_acks_late=False,
+    worker_prefetch_multiplier=1,
+    # One job at a time in the worker's own process: a run is a process of its own already, and a signal that asks
+    # the worker to stop reaches the code that watches it.
+    worker_pool="solo",
+    worker_concurrency=1,
+    worker_hijack_root_logger=False,
+    broker_connection_retry_on_startup=True,
+    beat_schedule={"sweep": {"task": "sweep", "schedule": SWEEP_EVERY, "options": {"expires": SWEEP_EVERY}}},
+)

@@ -1,0 +1,164 @@
+"""Jobs: thin coats over verbs that can be called by hand. Twice is harmless."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import threading
+import time
+from typing import Any
+
+import structlog
+from celery.signals import worker_shutting_down
+from sqlalchemy.exc import OperationalError
+
+from app.core import storage
+from app.core.db import transaction
+from app.core.errors import Refusal
+from app.core.jobs import ROUTES
+from app.runs import claims
+from app.runs.claims import Claim
+from app.runs.refusals import ClaimLost
+from app.tasks.actions import sweep_leases
+from worker import process
+from worker.celery import app
+
+log = structlog.get_logger()
+LOOK_EVERY = 0.5  # seconds between looks at the process and its lines
+SILENT_AT_MOST = 40.0
+"""Seconds without a heartbeat after which a worker gives up its run, before another may take it (`claims.STALE`)."""
+
+SHUTDOWN_GRACE = 25.0
+"""Seconds that a run gets to save a checkpoint when its worker is asked to stop."""
+
+leaving = threading.Event()
+"""Set when this worker is asked to stop."""
+
+
+@worker_shutting_down.connect
+def _leave(**_: Any) -> None:
+    leaving.set()
+
+
+def worker_name() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+@app.task(name="perform_run")
+def perform_run(run_id: int) -> None:
+    """Claim a run and see it through. Does nothing where another worker was first or its inputs are not there."""
+    if leaving.is_set():
+        return
+    with transaction() as session:
+        claim = claims.take(session, run_id, worker_name())
+    if claim is None:
+        return
+    log.info("run claimed", run=run_id, recipe=claim.recipe, fence=claim.fence)
+    try:
+        _perform(claim)
+    except ClaimLost as lost:
+        log.warning("run lost to another worker", run=run_id, why=lost.what)
+    except OperationalError as problem:
+        log.error("the database is away; the run will be taken up again", run=run_id, problem=str(problem))
+
+
+def _perform(claim: Claim) -> None:
+    try:
+        with transaction() as session:
+            claims.prepare(session, claim)
+            watch = Watch(claim, claims.last_offset(session, claim))
+        watch.see_through()
+    except (ClaimLost, OperationalError):
+        raise
+    except Refusal as refusal:
+        _fail(claim, refusal)
+    except Exception as problem:  # a full disk, an output of another shape: said on the run's page, not only in a log
+        log.exception("run failed in the worker", run=claim.run_id)
+        _fail(claim, WorkerFault(f"{type(problem).__name__}: {problem}"[:500]))
+
+
+def _fail(claim: Claim, refusal: Refusal) -> None:
+    with transaction() as session:
+        claims.fail(session, claim, refusal)
+
+
+class WorkerFault(Refusal):
+    """Something went wrong around the process, not in it."""
+
+
+class Watch:
+    """A run's process and what is known of it."""
+
+    def __init__(self, claim: Claim, offset: int) -> None:
+        self.claim = claim
+        self.folder = storage.run_folder(claim.run_id)
+        self.lines = process.MetricLines(self.folder / "metrics.jsonl", offset)
+        self.unsent: list[claims.Line] = []
+        self.cancelled = False
+        self.heard = time.monotonic()
+
+    def see_through(self) -> None:
+        """Start the process, hand on what it reports, and write down how it ended. Raises ClaimLost, OutputMissing."""
+        running = process.start(self.claim.recipe, self.folder)
+        try:
+            status = self._until_it_ends(running)
+        finally:
+            # An exception, a cold shutdown: whatever ends this function ends the whole group.
+            process.stop(running, 0.0)
+        self._conclude(status)
+
+    def _until_it_ends(self, running: subprocess.Popen[bytes]) -> int:
+        while running.poll() is None:
+            self.report()
+            if self.cancelled:
+                return process.stop(running)
+            if leaving.is_set():
+                return process.stop(running, SHUTDOWN_GRACE, self.report)
+            time.sleep(LOOK_EVERY)
+        return running.wait()
+
+    def report(self) -> None:
+        """Hand on new lines with a heartbeat; lines wait while the database is away, but not for ever."""
+        self.unsent += self.lines.read()
+        try:
+            with transaction() as session:
+                self.cancelled = claims.report(session, self.claim, self.unsent, self._log())
+        except OperationalError:
+            if time.monotonic() - self.heard > SILENT_AT_MOST:
+                raise
+            return
+        self.unsent, self.heard = [], time.monotonic()
+
+    def _conclude(self, status: int) -> None:
+        before = -1
+        while before != self.lines.offset:  # a block at a time until the file is read
+            before = self.lines.offset
+            self.report()
+        with transaction() as session:
+            if leaving.is_set() and status != 0 and not self.cancelled:
+                claims.release(session, self.claim)
+            else:
+                claims.end(session, self.claim, status, process.failure_of(status, self._log()))
+        log.info("run ended", run=self.claim.run_id, status=status)
+
+    def _log(self) -> str:
+        return process.log_tail(self.folder / "log.txt")
+
+
+@app.task(name="sweep")
+def sweep() -> None:
+    """End stale leases and offer the runs that could start."""
+    with transaction() as session:
+        sweep_leases(session)
+        ready = claims.offers(session)
+    if ready and not _waiting_offers():
+        for run_id in ready:
+            perform_run.apply_async((run_id,))
+
+
+def _waiting_offers() -> int:
+    """Offers that no trainer has read yet: while it is busy for hours, more of them would only pile up."""
+    with app.connection_for_read() as connection:
+        declared = connection.default_channel.queue_declare(ROUTES["perform_run"], durable=True, auto_delete=False)
+    return int(declared.message_count)

@@ -1,0 +1,143 @@
+"""One ml command in a process group of its own: started, its lines handed on, stopped when asked, grandchildren too."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+import structlog
+
+from app.core.html import ROOT
+from app.core.settings import settings
+from app.runs.claims import TAIL, Line
+
+log = structlog.get_logger()
+GRACE = 8.0
+"""Seconds between asking a process group to stop and ending it."""
+
+BLOCK = 1 << 20
+"""Bytes of metric lines that are read at once."""
+
+SECRETS = ("DATABASE_URL", "BROKER_URL", "SECRET_KEY")
+"""What a training process has no business to know."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_PR_SET_PDEATHSIG = 1
+
+
+def start(recipe: str, folder: Path) -> subprocess.Popen[bytes]:
+    """`python -m ml RECIPE FOLDER`, its output added to log.txt."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "log.txt").open("ab") as output:
+        return subprocess.Popen(
+            command(recipe, folder),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=ROOT,
+            env=environment(),
+            start_new_session=True,
+            preexec_fn=_die_with_parent,
+        )
+
+
+def command(recipe: str, folder: Path) -> list[str]:
+    return [sys.executable, "-m", "ml", recipe, str(folder)]
+
+
+def environment() -> dict[str, str]:
+    """The worker's own, without what only the platform may know, and with the endpoint that the settings name."""
+    found = {name: value for name, value in os.environ.items() if name not in SECRETS}
+    endpoint = {
+        "OPENAI_BASE_URL": settings().openai_base_url,
+        "OPENAI_API_KEY": settings().openai_api_key.get_secret_value(),
+        "OPENAI_MODEL": settings().openai_model,
+    }
+    return {**found, **{name: value for name, value in endpoint.items() if value}, "PYTHONUNBUFFERED": "1"}
+
+
+def _die_with_parent() -> None:
+    """A worker that is killed takes its trainer along; a second one would otherwise write beside it."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def stop(process: subprocess.Popen[bytes], grace: float = GRACE, meanwhile: Callable[[], None] = lambda: None) -> int:
+    """Ask the whole group to stop, end what is left of it after `grace` seconds; returns the exit status."""
+    _signal_group(process, signal.SIGTERM)
+    deadline = time.monotonic() + grace
+    while process.poll() is None and time.monotonic() < deadline:
+        meanwhile()
+        time.sleep(0.1)
+    _signal_group(process, signal.SIGKILL)  # also when the leader has gone: its children may have not
+    return process.wait()
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+class MetricLines:
+    """Reads metrics.jsonl by byte offset; a half-written line is left for the next look."""
+
+    def __init__(self, path: Path, offset: int = 0) -> None:
+        self.path, self.offset = path, offset
+
+    def read(self) -> list[Line]:
+        """The whole lines that have come since, at most a block of them."""
+        if not self.path.exists():
+            return []
+        with self.path.open("rb") as file:
+            file.seek(self.offset)
+            block = file.read(BLOCK)
+            while block and b"\n" not in block and (more := file.read(BLOCK)):
+                block += more
+        whole = block[: block.rfind(b"\n") + 1]
+        lines, place = [], self.offset
+        for raw in whole.splitlines(keepends=True):
+            lines += self._parsed(place, raw)
+            place += len(raw)
+        self.offset = place
+        return lines
+
+    def _parsed(self, offset: int, raw: bytes) -> list[Line]:
+        # PostgreSQL's JSON holds no NUL.
+        try:
+            value = orjson.loads(raw.replace(b"\\u0000", b""))
+        except orjson.JSONDecodeError:
+            log.warning("a metric line is no JSON", file=str(self.path), byte=offset)
+            return []
+        return [Line(offset, value)] if isinstance(value, dict) else []
+
+
+def log_tail(path: Path, size: int = TAIL) -> str:
+    """The last `size` bytes of a log as text, from the beginning of a line."""
+    if not path.exists():
+        return ""
+    with path.open("rb") as file:
+        length = file.seek(0, os.SEEK_END)
+        file.seek(max(0, length - size))
+        text = file.read().decode("utf-8", "replace").replace("\0", "")
+    return text.split("\n", 1)[-1] if length > size else text
+
+
+def failure_of(status: int, tail: str) -> str | None:
+    """The named error of a process that did not end well: the last line it printed, or the signal that ended it."""
+    if status == 0:
+        return None
+    if status < 0:
+        name = signal.Signals(-status).name
+        hint = " The machine may have run out of memory." if status == -signal.SIGKILL else ""
+        return f"Killed: the process was ended by {name}.{hint}"
+    if status == 128 + signal.SIGTERM:
+        return "Stopped: something outside of the platform asked the process to stop."
+    lines = [line.strip() for line in tail.splitlines() if line.strip()]
+    return lines[-1][:1000] if lines else f"Failed: the process ended with status {status} and printed nothing."
