@@ -12,6 +12,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 FOLDER = Path(__file__).parent / "content"
+ANA_HAS_JUDGED = 22
+"""Of the samples in the order of the queue; Ben has judged those that hold a second judgement."""
 QUALITIES = ("right", "incomplete", "hallucinating", "unhelpful")
 MENTION = re.compile(r"\{(demo-[a-d])\}")
 
@@ -78,6 +80,8 @@ class DemoSample(_Entry):
     """Ana's, and right unless the reviewer corrects it."""
     second: DemoJudgement | None = None
     """Ben's, where he has judged the sample too."""
+    skip: str = ""
+    """Why Ben passed the sample by, where he did."""
 
 
 class DemoVerdict(_Entry):
