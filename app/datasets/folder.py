@@ -1,155 +1,106 @@
-"""The dataset folder: samples.jsonl, pairs.jsonl, media, a card and the sums that fix it (docs/folders.md)."""
+"""Writing a dataset folder: the same annotations give the same bytes, and a folder is complete or absent."""
 
 from __future__ import annotations
 
 import hashlib
-import mimetypes
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from app.annotations.schemas import Content
 from app.core import storage
-from app.core.errors import Refusal
-from app.datasets import pairs
-from app.projects.rubric import Rubric
-from app.samples.tables import Medium, Response, Sample
-
-Judgements = Sequence[tuple[int, Content]]
+from app.datasets.lines import Lines, medium_path
+from app.datasets.refusals import MediumMissing
+from app.samples.tables import Sample
 
 
-class MediaMissing(Refusal):
-    """A picture of a sample is no longer in the storage."""
-
-    status = 500
-
-
-def sample_line(sample: Sample, judgements: Judgements, rubric: Rubric) -> tuple[dict[str, Any], dict[str, str]]:
-    """A line of samples.jsonl without its split, and its media as path → blob hash."""
-    ranks = pairs.mean_ranks(judgements)
-    media = [{"kind": medium.kind, "path": _media_path(medium)} for medium in sample.media]
-    responses = [_response(response, judgements, ranks, rubric) for response in sample.responses]
-    line = {
-        "id": f"s{sample.id}",
-        "split": "train",
-        "domain": sample.domain,
-        "question_type": sample.question_type,
-        "prompt": sample.prompt,
-        "media": media,
-        "responses": [*responses, *_constructed(judgements, ranks)],
-        "tie": all(content.tie for _, content in judgements),
-        "rank_reason": judgements[0][1].rank_reason,
-    }
-    return line, {_media_path(medium): medium.blob_sha256 for medium in sample.media}
-
-
-def _media_path(medium: Medium) -> str:
-    return f"media/{medium.blob_sha256}{mimetypes.guess_extension(medium.media_type) or ''}"
-
-
-def _response(response: Response, judgements: Judgements, ranks: dict[str, int], rubric: Rubric) -> dict[str, Any]:
-    key = str(response.id)
-    scores = {
-        criterion: sum(content.scores[key][criterion] for _, content in judgements) / len(judgements)
-        for criterion in rubric.keys
-        if all(criterion in content.scores.get(key, {}) for _, content in judgements)
-    }
-    return {
-        "id": pairs.response_key(key),
-        "text": response.text,
-        "model": response.model,
-        "origin": "model",
-        "rank": ranks[pairs.response_key(key)],
-        "scores": scores,
-        # The earliest accepted annotation speaks for the response; the others stay in the platform.
-        "critique": judgements[0][1].reasons.get(key, ""),
-    }
-
-
-def _constructed(judgements: Judgements, ranks: dict[str, int]) -> Iterator[dict[str, Any]]:
-    """What annotators wrote to break a tie: it has a rank, but no scores and no critique."""
-    for number, content in judgements:
-        if content.positive is not None:
-            yield _written(pairs.positive_key(number), content.positive, "positive", ranks)
-        if content.negative is not None:
-            yield _written(pairs.negative_key(number), content.negative.text, "negative", ranks)
-
-
-def _written(key: str, text: str, origin: str, ranks: dict[str, int]) -> dict[str, Any]:
-    return {"id": key, "text": text, "model": None, "origin": origin, "rank": ranks[key], "scores": {}, "critique": ""}
-
-
-def write(
-    place: Path, samples: list[dict[str, Any]], rows: list[dict[str, Any]], blobs: dict[str, str], card: dict[str, Any]
-) -> str:
-    """Write the folder aside, rename it into place, and return the SHA-256 of its data (hex). Raises MediaMissing."""
-    aside = place.with_name(f".aside-{place.name}-{os.getpid()}")
+@contextmanager
+def made_whole(place: Path) -> Iterator[Path]:
+    """A folder to fill, which takes its place only if nothing goes wrong."""
+    aside = place.with_name(f".aside-{place.name}")
     shutil.rmtree(aside, ignore_errors=True)
     (aside / "media").mkdir(parents=True)
     try:
-        _write_lines(aside / "samples.jsonl", samples)
-        _write_lines(aside / "pairs.jsonl", rows)
-        for path, sha256 in blobs.items():
-            _copy_blob(sha256, aside / path)
-        sums = "".join(f"{storage.sha256_of(aside / path)}  {path}\n" for path in ["pairs.jsonl", "samples.jsonl", *sorted(blobs)])
-        (aside / "SHA256SUMS").write_text(sums)
-        sha256 = hashlib.sha256(sums.encode()).hexdigest()
-        _write_card(aside, {**card, "sha256": sha256})
+        yield aside
+        shutil.rmtree(place, ignore_errors=True)  # of a transaction that did not come through
         os.replace(aside, place)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    return sha256
 
 
-def _write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
-    path.write_bytes(b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows))
+def write_lines(folder: Path, found: Iterable[tuple[Sample, Lines]]) -> None:
+    """samples.jsonl, pairs.jsonl and media/. Raises MediumMissing."""
+    with (folder / "samples.jsonl").open("wb") as samples, (folder / "pairs.jsonl").open("wb") as pairs:
+        for sample, lines in found:
+            if lines.sample is None:
+                continue
+            samples.write(line_of(lines.sample))
+            for pair in lines.pairs:
+                row = {"sample": lines.sample["id"], "chosen": pair.chosen, "rejected": pair.rejected}
+                pairs.write(line_of({**row, "split": lines.sample["split"]}))
+            _bring_media(folder, sample)
 
 
-def _copy_blob(sha256: str, path: Path) -> None:
-    try:
-        os.link(storage.blob_path(sha256), path)  # blobs never change: a second name is as good as a copy
-    except FileNotFoundError:
-        raise MediaMissing("A picture of the dataset is not in the storage.", sha256) from None
-    except OSError:
-        shutil.copyfile(storage.blob_path(sha256), path)
+def line_of(row: dict[str, Any]) -> bytes:
+    return orjson.dumps(row) + b"\n"
 
 
-def _write_card(place: Path, card: dict[str, Any]) -> None:
-    (place / "card.json").write_bytes(orjson.dumps(card, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-    (place / "card.md").write_text(card_text(card))
+def _bring_media(folder: Path, sample: Sample) -> None:
+    for medium in sample.media:
+        blob, place = storage.blob_path(medium.blob_sha256), folder / medium_path(medium)
+        if place.exists():
+            continue
+        if not blob.exists():
+            raise MediumMissing(f"The file of picture {medium.position + 1} of sample {sample.id} is gone.", "media")
+        try:
+            os.link(blob, place)  # blobs never change, so one copy on the disk is enough
+        except OSError:
+            shutil.copyfile(blob, place)
+
+
+def write_card(folder: Path, card: dict[str, Any]) -> None:
+    text = orjson.dumps(card, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n"
+    (folder / "card.json").write_bytes(text)
+    (folder / "card.md").write_text(card_text(card), encoding="utf-8")
 
 
 def card_text(card: dict[str, Any]) -> str:
-    """The card for people, in Markdown."""
-    counts = card["counts"]
-    rows = [f"| {kind} | {number} |" for kind, number in {**counts["by_type"], **counts["by_domain"]}.items()]
-    left_out = [f"- {number} × {why}" for why, number in counts["left_out"].items()] or ["- nothing"]
-    return "\n".join(
-        [
-            f"# {card['name']}, version {card['version']}",
-            "",
-            f"{counts['pairs']} preference pairs over {counts['samples']} samples of the project {card['project']}; "
-            f"{counts['held_out_samples']} samples ({counts['held_out_pairs']} pairs) are held out, by whole samples.",
-            "",
-            "| part | samples |",
-            "|---|---:|",
-            *rows,
-            "",
-            "Left out:",
-            "",
-            *left_out,
-            "",
-            f"SHA-256: `{card['sha256']}`",
-            "",
-        ]
-    )
+    """The card for a reader: what is inside, how it came to be, where the pictures come from."""
+    counts, settings = card["counts"], card["settings"]
+    rows = [(name, counts[name]) for name in ("samples", "pairs", "responses", "annotations", "reasons", "ties")]
+    rows += [(f"constructed {kind} samples", counts[f"{kind}s"]) for kind in ("positive", "negative")]
+    parts = [("train", counts["train"]), ("held out", counts["held_out"])]
+    for part, word in (("by_question_type", "type"), ("by_domain", "domain")):
+        parts += [(f"{word} {name}", each) for name, each in counts[part].items()]
+    lines = [
+        f"# {card['name']}",
+        f"Preference pairs judged by people in the project {card['project']}.",
+        _table(("what", "count"), [(name, f"{count:,}") for name, count in rows]),
+        _table(("part", "samples", "pairs"), [(n, f"{c['samples']:,}", f"{c['pairs']:,}") for n, c in parts]),
+        "Pairs are all comparisons of unlike rank; a positive sample beats, a negative one loses to its tied group. "
+        "Where several people judged a sample, a pair is kept when more of them prefer it than oppose it.",
+        f"Held out: whole samples, share {settings['held_out_share']:g}, seed {settings['seed']}; samples that share "
+        "a picture are never in both splits.",
+        _table(("left out", "count"), [(n.replace("_", " "), f"{c:,}") for n, c in settings["left_out"].items()]),
+        "## Criteria\n\n" + "\n".join(f"- {name}" for name in card["criteria"]),
+        "## Pictures\n\n" + "\n".join(f"- {credit}" for credit in card["credits"]) if card["credits"] else "",
+    ]
+    return "\n\n".join(line for line in lines if line) + "\n"
 
 
-def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open("rb") as file:
-        for line in file:
-            yield orjson.loads(line)
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    if not rows:
+        return ""
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, ("---",) * len(head), *rows])
+
+
+def seal(folder: Path) -> str:
+    """Write SHA256SUMS over every file, and return the SHA-256 (hex) of that list."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    sums = "".join(f"{storage.sha256_of(path)}  {path.relative_to(folder).as_posix()}\n" for path in files)
+    (folder / "SHA256SUMS").write_text(sums, encoding="utf-8")
+    return hashlib.sha256(sums.encode()).hexdigest()
