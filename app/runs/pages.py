@@ -1,0 +1,156 @@
+"""Runs: their list, the form of a new one, the live page and what can be done there."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Form, Header, Path, Query, Request
+from fastapi.responses import PlainTextResponse, Response, StreamingResponse
+from pydantic import Field
+
+from app.core.db import Db, Session
+from app.core.errors import Invalid, NotFound
+from app.core.html import page, redirect, wants_json
+from app.projects.guard import Overseer, Researcher, Seat
+from app.runs import actions, forms, live, queries, results
+from app.runs.kinds import KINDS
+from app.runs.tables import Run
+
+router = APIRouter(prefix="/projects/{slug}/runs")
+Line = Annotated[str, Query(max_length=200)]
+Number = Annotated[int, Query(ge=0, lt=2**63)]
+RunId = Annotated[int, Path(ge=1, lt=2**63)]
+Key = Annotated[int, Field(ge=1, lt=2**63)]
+RUN = "/{run_id:int}"
+
+
+async def fields(request: Request) -> dict[str, str]:
+    """A form's fields as text; the recipe decides which there are."""
+    return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+
+
+Fields = Annotated[dict[str, str], Depends(fields)]
+
+
+@router.get("")
+def list_page(request: Request, session: Db, seat: Overseer, before: Number = 0) -> Response:
+    rows = queries.runs(session, seat, before)
+    shown = rows[: queries.PAGE]
+    return page(
+        request,
+        "runs/list.html",
+        runs=shown,
+        more=shown[-1].id if len(rows) > queries.PAGE else None,
+        state_of=queries.state_of,
+        progress=queries.latest_progress(session, [run.id for run in shown if run.ended_at is None]),
+        kinds=KINDS,
+    )
+
+
+@router.get("/new")
+def new_page(
+    request: Request, session: Db, seat: Researcher, recipe: Line = "reward", preset: Line = "", like: Number = 0
+) -> Response:
+    form = forms.like(queries.run(session, seat, like)) if like else forms.fresh(recipe, preset)
+    return _form(request, session, seat, form)
+
+
+def _form(request: Request, session: Session, seat: Seat, form: forms.Form, status: int = 200) -> Response:
+    return page(request, "runs/new.html", status, form=forms.with_choices(session, seat, form), kinds=KINDS)
+
+
+@router.get("/estimate")
+def estimate(request: Request, session: Db, seat: Researcher) -> Response:
+    """What the form as it stands would do, as one sentence."""
+    form = forms.with_choices(session, seat, forms.sent(request.query_params))
+    return PlainTextResponse(form.estimate)
+
+
+@router.post("")
+def start(request: Request, session: Db, seat: Researcher, form: Fields) -> Response:
+    try:
+        run = actions.start(session, seat, **forms.read(form))
+    except Invalid as refusal:
+        if wants_json(request) or form.get("recipe") not in KINDS:
+            raise
+        return _form(request, session, seat, forms.sent(form, refusal), refusal.status)
+    return redirect(_address(seat, run.id))
+
+
+@router.get(RUN)
+def run_page(request: Request, session: Db, seat: Overseer, run_id: RunId, after: Number = 0) -> Response:
+    run = queries.run(session, seat, run_id)
+    return page(request, "runs/run.html", run=run, **_around(session, run), **results.shown(session, run, after))
+
+
+def _around(session: Session, run: Run) -> dict[str, Any]:
+    return {
+        "kind": KINDS[run.recipe],
+        "kinds": KINDS,
+        "state": queries.state_of(run),
+        "state_of": queries.state_of,
+        "waits": queries.waits_for(session, run) if run.ended_at is None and run.claimed_by is None else [],
+        "progress": queries.latest_progress(session, [run.id]).get(run.id),
+        "notes": queries.last_of_kind(session, run.id, "note", 20),
+        "samples": queries.last_of_kind(session, run.id, "sample", 12),
+        "readers": queries.readers_of(session, run.id),
+    }
+
+
+@router.get(RUN + "/events")
+def events(
+    session: Db,
+    seat: Overseer,
+    run_id: RunId,
+    after: Number = 0,
+    last_event_id: Annotated[str, Header(max_length=40)] = "",
+) -> Response:
+    """What the run reports, from the row `after` or the browser's Last-Event-ID on."""
+    queries.run(session, seat, run_id)
+    start_at = int(last_event_id) if last_event_id.isdecimal() and len(last_event_id) < 19 else after
+    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+    return StreamingResponse(live.tail(run_id, start_at), media_type="text/event-stream", headers=headers)
+
+
+@router.get(RUN + "/log")
+def log(session: Db, seat: Overseer, run_id: RunId) -> Response:
+    """The whole log as text."""
+    path = results.log_path(queries.run(session, seat, run_id))
+    if not path.is_file():
+        raise NotFound("This run has no log yet.", f"run {run_id}")
+    return PlainTextResponse(path.read_bytes(), headers={"content-disposition": f'inline; filename="run-{run_id}.txt"'})
+
+
+@router.post(RUN + "/cancellation")
+def cancel(session: Db, seat: Researcher, run_id: RunId, reason: Annotated[str, Form(max_length=500)] = "") -> Response:
+    actions.cancel(session, seat, run_id, reason)
+    return redirect(_address(seat, run_id))
+
+
+@router.post(RUN + "/resumption")
+def resume(session: Db, seat: Researcher, run_id: RunId) -> Response:
+    actions.resume(session, seat, run_id)
+    return redirect(_address(seat, run_id))
+
+
+@router.post(RUN + "/clones")
+def clone(session: Db, seat: Researcher, run_id: RunId) -> Response:
+    return redirect(_address(seat, actions.clone(session, seat, run_id).id))
+
+
+@router.post(RUN + "/approvals")
+def approve(
+    session: Db,
+    seat: Researcher,
+    run_id: RunId,
+    answer: Annotated[str, Form(pattern="^(approve|decline)$")],
+    critique: Annotated[list[Key] | None, Form()] = None,
+    after: Annotated[int, Form(ge=0, lt=2**63)] = 0,
+) -> Response:
+    """Answer the named critiques, or all that are unanswered where none is named."""
+    actions.approve(session, seat, run_id, critique, answer == "approve")
+    return redirect(f"{_address(seat, run_id)}?after={after}#critiques")
+
+
+def _address(seat: Seat, run_id: int) -> str:
+    return f"/projects/{seat.project.slug}/runs/{run_id}"

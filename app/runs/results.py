@@ -1,0 +1,102 @@
+"""What a run left, as its page shows it: by recipe, from the files of its output and its critiques."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from app.core import storage
+from app.core.db import Session
+from app.runs import queries, reading
+from app.runs.tables import Run
+
+LABELS = {
+    "acc": "ACC",
+    "acc_plus": "ACC+",
+    "accuracy": "Accuracy",
+    "win_rate": "Win rate",
+    "pairs": "Pairs",
+    "samples": "Samples",
+    "contradicted": "Contradicted pairs",
+    "mean_margin": "Mean margin δ",
+    "steps": "Steps",
+    "responses": "Responses",
+    "acc_given": "ACC, critiques given",
+    "acc_own": "ACC, own critiques",
+    "acc_none": "ACC, no critiques",
+    "acc_plus_given": "ACC+, critiques given",
+    "acc_plus_own": "ACC+, own critiques",
+    "acc_plus_none": "ACC+, no critiques",
+}
+
+
+def log_path(run: Run) -> Path:
+    return storage.run_folder(run.id) / "log.txt"
+
+
+def shown(session: Session, run: Run, after: int) -> dict[str, Any]:
+    """The variables of the page's result parts; empty ones where the recipe leaves no such thing."""
+    found: dict[str, Any] = {
+        "numbers": numbers(run.result or {}),
+        "tables": [],
+        "outputs": [],
+        "wins": {},
+        "contradicted": [],
+        "critiques": [],
+        "answers": {},
+        "more": None,
+        "dataset_id": dataset_of(run),
+        "prompt_of": reading.prompt_of,
+        "response_text": reading.response_text,
+    }
+    if run.recipe == "expand":
+        return found | _critiques(session, run, after)
+    if run.result is None:
+        return found
+    evaluation = reading.evaluation(run)
+    if run.recipe == "evaluate":
+        likelihood = [(f"{who}, likelihood a token", each) for who, each in evaluation.get("likelihood", {}).items()]
+        return found | {"tables": likelihood, "wins": evaluation.get("wins", {}), "outputs": reading.outputs(run)}
+    tables = [(WORDS.get(mode, mode), each) for mode, each in evaluation.items()]
+    return found | {"tables": tables, "contradicted": contradicted(run, evaluation)}
+
+
+WORDS = {
+    "given": "with the critiques given",
+    "own": "with its own critiques",
+    "none": "without critiques",
+    "train": "training samples",
+    "held_out": "held-out samples",
+}
+
+
+def dataset_of(run: Run) -> int:
+    return next((each.dataset_id or 0 for each in run.inputs if each.role == "dataset"), 0)
+
+
+def contradicted(run: Run, evaluation: dict[str, Any]) -> list[dict[str, Any]]:
+    """Pairs in which the reward model contradicts the people."""
+    if run.recipe == "score":
+        return reading.contradicted(run)
+    held_out: list[dict[str, Any]] = next(iter(evaluation.values()), {}).get("contradicted", [])
+    return held_out[: reading.MOST]
+
+
+def _critiques(session: Session, run: Run, after: int) -> dict[str, Any]:
+    rows = queries.critiques(session, run.id, after)
+    more = rows[queries.PAGE - 1].id if len(rows) > queries.PAGE else None
+    return {"critiques": rows[: queries.PAGE], "answers": queries.answers(session, run.id), "more": more}
+
+
+def numbers(result: dict[str, Any]) -> list[tuple[str, str]]:
+    """The summary's numbers as labels and words; shares as percentages."""
+    return [
+        (LABELS.get(name, name.replace("_", " ").capitalize()), _said(name, value)) for name, value in result.items()
+    ]
+
+
+def _said(name: str, value: Any) -> str:
+    if isinstance(value, float):
+        share = name.startswith("acc") or name.endswith(("accuracy", "rate"))
+        return f"{value:.1%}" if share else f"{value:.3g}"
+    return f"{value:,}" if isinstance(value, int) else "–" if value is None else str(value)

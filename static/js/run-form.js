@@ -1,0 +1,16 @@
+// Says what the form as it stands would do, each time that it changes.
+const form = document.querySelector(".run-form");
+const words = document.querySelector("#estimate");
+let waiting;
+let latest = 0;
+
+async function estimate() {
+  const mine = ++latest;
+  const answer = await fetch(`${form.dataset.estimate}?${new URLSearchParams(new FormData(form))}`);
+  if (answer.ok && mine === latest) words.textContent = await answer.text();
+}
+
+form.addEventListener("input", () => {
+  clearTimeout(waiting);
+  waiting = setTimeout(() => estimate().catch(() => {}), 250);
+});

@@ -1,0 +1,67 @@
+// The run page lives: curves, progress with time left, notes, sample outputs, log and state, out of one event stream.
+import { Curves } from "./run-curves.js";
+
+const page = document.querySelector("#run");
+const at = (id) => document.getElementById(id);
+const wasEnded = page.dataset.ended === "true";
+const curves = new Curves(at("curves"));
+const MOST_SAMPLES = 24;
+let phase = { name: "", began: 0, done: 0 };
+
+function timeLeft({ phase: name, done, total, at: moment }) {
+  if (phase.name !== name || done < phase.done) phase = { name, began: moment, done };
+  const rate = (done - phase.done) / (moment - phase.began);
+  return rate > 0 ? (total - done) / rate : undefined;
+}
+
+const inWords = (seconds) =>
+  seconds === undefined ? "" : seconds < 90 ? `, about ${Math.ceil(seconds)} s left` : `, about ${Math.ceil(seconds / 60)} min left`;
+
+function showProgress(line) {
+  const left = timeLeft(line);
+  if (wasEnded) return;
+  at("progress").hidden = false;
+  const bar = at("progress").querySelector("progress");
+  bar.max = Math.max(1, line.total);
+  bar.value = line.done;
+  at("progress-words").textContent = `${line.phase}: ${line.done} of ${line.total}${line.done < line.total ? inWords(left) : ""}`;
+}
+
+function showNote({ level, text }) {
+  const item = document.createElement("li");
+  item.className = level;
+  item.textContent = level === "warning" ? `Warning: ${text}` : text;
+  at("notes").append(item);
+}
+
+function showSample({ step, title, text }) {
+  at("no-samples").hidden = true;
+  const item = document.createElement("article");
+  const head = document.createElement("h3");
+  head.textContent = `step ${step}: ${title}`;
+  const body = document.createElement("pre");
+  body.textContent = text;
+  item.append(head, body);
+  at("samples").prepend(item);
+  while (at("samples").childElementCount > MOST_SAMPLES) at("samples").lastElementChild.remove();
+}
+
+function showState({ state, log }) {
+  const box = at("log");
+  const atEnd = box.scrollTop + box.clientHeight > box.scrollHeight - 24;
+  box.textContent = log;
+  if (atEnd) box.scrollTop = box.scrollHeight;
+  if (state !== page.dataset.state) location.reload();
+}
+
+const stream = new EventSource(page.dataset.events);
+const on = (name, show) => stream.addEventListener(name, (event) => show(JSON.parse(event.data)));
+on("metric", (line) => {
+  at("no-curves").hidden = true;
+  curves.add(line);
+});
+on("progress", showProgress);
+on("note", showNote);
+on("sample", showSample);
+on("state", showState);
+on("end", () => stream.close());
