@@ -11,8 +11,7 @@ for room in ("accounts", "projects", "samples", "tasks", "annotations", "dataset
 
 
 def run() -> None:
-    url = context.config.attributes.get("url")
-    with engine(url).connect() as connection:
+    with engine().connect() as connection:
         context.configure(connection=connection, target_metadata=Base.metadata, compare_type=True)
         # Two starts at once must not migrate twice.
         with context.begin_transaction():

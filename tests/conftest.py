@@ -1,88 +1,120 @@
-"""A real PostgreSQL for the tests that need one: one server a test process, one clean database a test."""
+"""A real PostgreSQL for tests that ask for one: started once, a clean database a test; the others never start it."""
 
 from __future__ import annotations
 
-import itertools
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
-from app.core import db
 from app.core.settings import settings
-from app.embedded.postgres import Postgres
 
-ROOT = Path(__file__).resolve().parents[1]
-numbers = itertools.count()
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    # Not below pytest's own folder, which is closed to the server's unprivileged user.
-    folder = Path(tempfile.mkdtemp(prefix="assay-test-", dir="/var/tmp"))
-    folder.chmod(0o755)
-    server = Postgres(folder, durable=False)
-    server.start()
-    server.ensure_database("template_house")
-    environment = {**os.environ, "DATABASE_URL": server.url("template_house")}
-    subprocess.run([sys.executable, "-m", "alembic", "upgrade", "head"], cwd=ROOT, env=environment, check=True, timeout=120)
-    yield server
-    server.stop()
-    shutil.rmtree(folder, ignore_errors=True)
+OUTSIDE = ["DATABASE_URL", "OPENAI_BASE_URL", "OPENAI_API_KEY", "OPENAI_MODEL", "BASE_MODEL", "ASSAY_PUBLIC_URL", "ASSAY_PORT"]
+TEMPLATE = "assay"
 
 
-@pytest.fixture()
-def database_url(postgres: Postgres) -> Iterator[str]:
-    """The address of a clean, migrated database that is this test's alone."""
-    name = f"test_{os.getpid()}_{next(numbers)}"
-    admin = sa.create_engine(postgres.url("postgres"), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-    with admin.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE template_house")
-    yield postgres.url(name)
-    with admin.connect() as connection:
-        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@pytest.fixture()
-def house(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Settings that name this test's database and folder; returns the folder."""
-    monkeypatch.setenv("DATABASE_URL", database_url)
-    monkeypatch.setenv("BROKER_URL", f"redis+socket://{tmp_path}/no-broker")
-    monkeypatch.setenv("ASSAY_DATA", str(tmp_path))
-    monkeypatch.setenv("STORAGE_URL", str(tmp_path / "storage"))
-    for name in ("OPENAI_BASE_URL", "OPENAI_MODEL", "OPENAI_API_KEY", "BASE_MODEL"):
-        monkeypatch.delenv(name, raising=False)
-    _forget()
-    yield tmp_path
-    db.engine().dispose()
-    _forget()
-
-
-def _forget() -> None:
+def _forget_settings() -> None:
     from app.core import jobs
 
     settings.cache_clear()
-    db.engine.cache_clear()
     jobs.sender.cache_clear()
 
 
-@pytest.fixture()
-def session(house: Path) -> Iterator[Session]:
-    with db.make_session() as session:
-        yield session
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """No test reads the machine's settings, writes into its data or talks to its broker."""
+    for name in OUTSIDE:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ASSAY_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("STORAGE_URL", str(tmp_path / "data" / "storage"))
+    monkeypatch.setenv("BROKER_URL", "memory://")
+    monkeypatch.setenv("SECRET_KEY", "only for tests")
+    _forget_settings()
+    yield
+    _forget_settings()
 
 
-@pytest.fixture()
-def client(house: Path) -> Iterator[TestClient]:
+@contextmanager
+def _told(url: str) -> Iterator[None]:
+    """The process's engine looks at `url` inside the block."""
+    from app.core import db
+
+    before = os.environ.get("DATABASE_URL")
+    os.environ["DATABASE_URL"] = url
+    settings.cache_clear()
+    db.engine.cache_clear()
+    try:
+        yield
+    finally:
+        db.engine().dispose()
+        db.engine.cache_clear()
+        settings.cache_clear()
+        if before is None:
+            del os.environ["DATABASE_URL"]
+        else:
+            os.environ["DATABASE_URL"] = before
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Callable[[str], str]]:
+    """A server with a migrated template; gives the URL of a database by its name."""
+    from app.core import migrations
+    from app.embedded import owner
+    from app.embedded.postgres import Postgres, new_password, running
+
+    # Not pytest's own folder: it is closed to the user that PostgreSQL runs as when we are root.
+    folder = Path(tempfile.mkdtemp(prefix="assay-test-", dir="/tmp"))
+    folder.chmod(0o711)
+    servant = owner.servant()
+    sockets = owner.private_folder(folder / "s", servant)
+    server = Postgres(folder / "cluster", sockets, new_password(), servant, durable=False)
+    try:
+        with running(server):
+            with _told(server.url(TEMPLATE)):
+                migrations.upgrade()
+            yield server.url
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+_made = 0
+
+
+@pytest.fixture
+def database_url(postgres: Callable[[str], str], environment: None) -> Iterator[str]:
+    """A database of this test's own, with every table and no row; `app.core.db` uses it."""
+    global _made
+    _made += 1
+    name = f"test_{_made}"
+    with psycopg.connect(postgres("postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        try:
+            with _told(postgres(name)):
+                yield postgres(name)
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def session(database_url: str) -> Iterator[Session]:
+    """A session on the test's database. Commit to let requests and other sessions see what was written."""
+    from app.core.db import make_session
+
+    with make_session() as opened:
+        yield opened
+
+
+@pytest.fixture
+def client(database_url: str) -> Iterator[TestClient]:
+    """A browser without JavaScript: keeps cookies, follows redirects; errors of the site reach the test."""
     from app.main import app
 
-    with TestClient(app, headers={"accept": "text/html,application/json"}) as client:
-        yield client
+    with TestClient(app) as opened:
+        yield opened
