@@ -57,7 +57,8 @@ def sample(session: Session, at: Project, prompt: str = "What is shown?", replie
     )
     row.media = [Medium(position=0, kind="image", blob_sha256=sha256, media_type="image/jpeg", width=64, height=48)]
     row.responses = [
-        Response(position=place, model=f"secret-model-{place}", text=f"Reply number {place} to: {prompt}") for place in range(replies)
+        Response(position=place, model=f"secret-model-{place}", text=f"Reply number {place} to: {prompt}")
+        for place in range(replies)
     ]
     session.add(row)
     session.flush()

@@ -104,5 +104,7 @@ def audit(
 ) -> None:
     """Add one line to the audit log, in the transaction of the change that it tells of."""
     session.add(
-        AuditEntry(user_id=user.id if user else None, project_id=project_id, action=action, subject=subject, detail=detail)
+        AuditEntry(
+            user_id=user.id if user else None, project_id=project_id, action=action, subject=subject, detail=detail
+        )
     )

@@ -86,7 +86,7 @@ def asset(path: str) -> str:
 def page(request: Request, template: str, status: int = 200, **context: Any) -> Response:
     """Render a template; the signed-in user and the project come from the guards by `request.state`."""
     state = request.state
-    common = {
+    common: dict[str, Any] = {
         "user": getattr(state, "user", None),
         "project": getattr(state, "project", None),
         "roles": getattr(state, "roles", frozenset()),

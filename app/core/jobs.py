@@ -21,7 +21,9 @@ DESK = "desk"
 def sender() -> Celery:
     """A Celery client that only sends; the jobs themselves live in `worker`."""
     client = Celery("assay", broker=settings().broker_url)
-    client.conf.update(task_ignore_result=True, broker_connection_retry=False, broker_transport_options={"max_retries": 1})
+    client.conf.update(
+        task_ignore_result=True, broker_connection_retry=False, broker_transport_options={"max_retries": 1}
+    )
     return client
 
 

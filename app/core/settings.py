@@ -38,7 +38,9 @@ class Settings(BaseSettings):
 
     def database_url_or_refuse(self) -> str:
         if not self.database_url:
-            raise SettingMissing("No database is named.", "DATABASE_URL", "Start everything with `assay up`, or set it.")
+            raise SettingMissing(
+                "No database is named.", "DATABASE_URL", "Start everything with `assay up`, or set it."
+            )
         return self.database_url.replace("postgresql://", "postgresql+psycopg://", 1)
 
     def storage_root(self) -> Path:

@@ -78,10 +78,12 @@ class Shield:
         headers = Headers(scope=scope)
         request = Request(scope, receive)
         if comes_from_elsewhere(scope["method"], headers):
-            refusal = CrossSite("This request came from another site's page.", "Origin", "Open the page here and try again.")
+            refusal = CrossSite(
+                "This request came from another site's page.", "Origin", "Open the page here and try again."
+            )
             return await answer_refusal(request, refusal)(scope, receive, send_with_headers)
         if is_too_large(scope["path"], headers):
-            return await answer_refusal(request, TooLarge("The request is larger than this address takes.", "Content-Length"))(
-                scope, receive, send_with_headers
-            )
+            return await answer_refusal(
+                request, TooLarge("The request is larger than this address takes.", "Content-Length")
+            )(scope, receive, send_with_headers)
         await self.app(scope, receive, send_with_headers)

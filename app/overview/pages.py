@@ -65,9 +65,13 @@ def primary_action(session: Session, seat: Seat, counts: dict[str, int]) -> Prim
     """The most pressing work that this person's roles allow, looked for along the loop from its start."""
     at = f"/projects/{seat.project.slug}"
     if "admin" in seat.roles and not counts["samples"]:
-        return Primary("Import samples", f"{at}/samples/import", "The project is empty: bring in images, questions and responses.")
+        return Primary(
+            "Import samples", f"{at}/samples/import", "The project is empty: bring in images, questions and responses."
+        )
     if "admin" in seat.roles and not counts["tasks"]:
-        return Primary("Cut tasks", f"{at}/samples", "The samples are here; cut tasks from them so that people can annotate.")
+        return Primary(
+            "Cut tasks", f"{at}/samples", "The samples are here; cut tasks from them so that people can annotate."
+        )
     if "annotator" in seat.roles and counts["done"] < counts["tasks"] and "admin" not in seat.roles:
         return Primary("Annotate", f"{at}/annotate", "Judge the next sample's responses. Your work is saved as you go.")
     if "reviewer" in seat.roles and (waiting := queries.waiting_reviews(session, seat.project.id)):
@@ -78,7 +82,9 @@ def primary_action(session: Session, seat: Seat, counts: dict[str, int]) -> Prim
         return Primary("Open runs", f"{at}/runs", "Train a reward model, score the pairs, align a policy, and watch.")
     if "reviewer" in seat.roles:
         return Primary("Open quality", f"{at}/quality", "Nothing waits for a verdict. See how far people agree.")
-    return Primary("My annotations", f"{at}/annotations/mine", "No task is open right now. Look over what you have done.")
+    return Primary(
+        "My annotations", f"{at}/annotations/mine", "No task is open right now. Look over what you have done."
+    )
 
 
 @router.get("/style-guide")

@@ -37,7 +37,12 @@ def counts(session: Session, project_id: int) -> dict[str, int]:
     """How many rows of each kind the project has, in one round trip."""
 
     def count(table: Any, *where: Any) -> Any:
-        return sa.select(sa.func.count()).select_from(table).where(table.project_id == project_id, *where).scalar_subquery()
+        return (
+            sa.select(sa.func.count())
+            .select_from(table)
+            .where(table.project_id == project_id, *where)
+            .scalar_subquery()
+        )
 
     reviewed = (
         sa.select(sa.func.count(sa.distinct(Annotation.id)))
@@ -45,7 +50,12 @@ def counts(session: Session, project_id: int) -> dict[str, int]:
         .join(Review, Review.revision_id == Revision.id)
         .where(Annotation.project_id == project_id)
     )
-    newest = sa.select(Dataset.counts["pairs"].as_integer()).where(Dataset.project_id == project_id).order_by(Dataset.id.desc()).limit(1)
+    newest = (
+        sa.select(Dataset.counts["pairs"].as_integer())
+        .where(Dataset.project_id == project_id)
+        .order_by(Dataset.id.desc())
+        .limit(1)
+    )
     columns = {
         "samples": count(Sample),
         "tasks": count(Task),
@@ -77,7 +87,10 @@ def people(session: Session, project_id: int) -> list[Person]:
         .group_by(User.id, User.name, Membership.role)
         .order_by(sa.desc("done"), User.name)
     )
-    return [Person(name, role, done if role == "annotator" else 0, round(seconds / 60) if role == "annotator" else 0) for name, role, done, seconds in rows]
+    return [
+        Person(name, role, done if role == "annotator" else 0, round(seconds / 60) if role == "annotator" else 0)
+        for name, role, done, seconds in rows
+    ]
 
 
 WORDS = {
@@ -113,7 +126,12 @@ def activity(session: Session, seat: Seat, limit: int = 12) -> list[Event]:
 
 
 PLACES = {"annotation": "reviews", "run": "runs", "dataset": "datasets", "sample": "samples"}
-READERS = {"annotation": {"reviewer"}, "run": {"researcher"}, "dataset": {"researcher"}, "sample": {"admin", "reviewer", "researcher"}}
+READERS = {
+    "annotation": {"reviewer"},
+    "run": {"researcher"},
+    "dataset": {"researcher"},
+    "sample": {"admin", "reviewer", "researcher"},
+}
 
 
 def _href(seat: Seat, subject: str) -> str | None:
@@ -141,4 +159,9 @@ def waiting_reviews(session: Session, project_id: int) -> int:
 
 def own_progress(session: Session, user: User, project_id: int) -> int:
     """How many samples of the project the user has annotated."""
-    return session.scalar(sa.select(sa.func.count()).where(Annotation.project_id == project_id, Annotation.user_id == user.id)) or 0
+    return (
+        session.scalar(
+            sa.select(sa.func.count()).where(Annotation.project_id == project_id, Annotation.user_id == user.id)
+        )
+        or 0
+    )

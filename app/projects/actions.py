@@ -31,7 +31,9 @@ class LastAdmin(Conflict):
     """A project must keep one person who can change it."""
 
 
-def create(session: Session, author: User, name: str, slug: str = "", rubric: Rubric = DEFAULT, overlap: int = 1) -> Project:
+def create(
+    session: Session, author: User, name: str, slug: str = "", rubric: Rubric = DEFAULT, overlap: int = 1
+) -> Project:
     """A new project with its author as admin. Raises BadSetting, SlugTaken."""
     slug = slug or re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:62]
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", slug):
@@ -46,7 +48,14 @@ def create(session: Session, author: User, name: str, slug: str = "", rubric: Ru
 
 
 def change_settings(
-    session: Session, author: User, project: Project, name: str, description: str, guidelines: str, overlap: int, lease_minutes: int
+    session: Session,
+    author: User,
+    project: Project,
+    name: str,
+    description: str,
+    guidelines: str,
+    overlap: int,
+    lease_minutes: int,
 ) -> None:
     """Raises BadSetting for an overlap outside 1–20, a lease outside 1–1440 minutes, or an empty name."""
     if not 1 <= overlap <= 20:
@@ -58,7 +67,15 @@ def change_settings(
     project.name, project.description, project.guidelines = name.strip(), description, guidelines
     project.overlap, project.lease_minutes = overlap, lease_minutes
     session.flush()
-    audit(session, author, "project.settings", f"project {project.id}", project.id, overlap=overlap, lease_minutes=lease_minutes)
+    audit(
+        session,
+        author,
+        "project.settings",
+        f"project {project.id}",
+        project.id,
+        overlap=overlap,
+        lease_minutes=lease_minutes,
+    )
 
 
 def give_role(session: Session, author: User, project: Project, email: str, role: str) -> Membership:
@@ -89,7 +106,12 @@ def take_role(session: Session, author: User, project: Project, membership_id: i
 
 
 def _count_admins(session: Session, project: Project) -> int:
-    return session.scalar(sa.select(sa.func.count()).where(Membership.project_id == project.id, Membership.role == "admin")) or 0
+    return (
+        session.scalar(
+            sa.select(sa.func.count()).where(Membership.project_id == project.id, Membership.role == "admin")
+        )
+        or 0
+    )
 
 
 @dataclass(frozen=True)
@@ -113,7 +135,13 @@ def invite(session: Session, author: User, project: Project, email: str, name: s
 
 
 def change_rubric(
-    session: Session, author: User, project: Project, keys: list[str], names: list[str], guidance: list[str], levels: list[str]
+    session: Session,
+    author: User,
+    project: Project,
+    keys: list[str],
+    names: list[str],
+    guidance: list[str],
+    levels: list[str],
 ) -> None:
     """New words for the criteria. Their keys stay: scores that exist are filed under them. Raises BadSetting."""
     current = Rubric.model_validate(project.rubric)
@@ -122,7 +150,8 @@ def change_rubric(
     if not all(text.strip() for text in names + levels):
         raise BadSetting("Every criterion and every level needs a name.", "rubric")
     rows = [
-        {"key": key, "name": names[i], "guidance": guidance[i], "levels": levels[5 * i : 5 * i + 5]} for i, key in enumerate(keys)
+        {"key": key, "name": names[i], "guidance": guidance[i], "levels": levels[5 * i : 5 * i + 5]}
+        for i, key in enumerate(keys)
     ]
     try:
         project.rubric = Rubric.model_validate({"criteria": rows}).model_dump()

@@ -13,7 +13,9 @@ from app.projects.tables import ROLES, Membership, Project
 def roles_of(session: Session, user: User, project: Project) -> frozenset[str]:
     """The roles that a user plays in a project; an admin plays all of them."""
     held = frozenset(
-        session.scalars(sa.select(Membership.role).where(Membership.project_id == project.id, Membership.user_id == user.id))
+        session.scalars(
+            sa.select(Membership.role).where(Membership.project_id == project.id, Membership.user_id == user.id)
+        )
     )
     return frozenset(ROLES) if user.is_admin or "admin" in held else held
 

@@ -33,7 +33,13 @@ DEFAULT = Rubric(
         Criterion(
             key="faithfulness",
             name="Faithfulness",
-            levels=["severely inaccurate", "partially inaccurate", "moderately accurate", "accurate", "highly accurate"],
+            levels=[
+                "severely inaccurate",
+                "partially inaccurate",
+                "moderately accurate",
+                "accurate",
+                "highly accurate",
+            ],
             guidance="Objects named, relations between them, their attributes (colour, size, state), and the whole.",
         ),
         Criterion(

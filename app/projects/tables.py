@@ -41,7 +41,9 @@ class Membership(Base):
     id: Mapped[Id]
     project_id: Mapped[int] = mapped_column(sa.ForeignKey("projects.id", ondelete="CASCADE"), index=True)
     user_id: Mapped[int] = mapped_column(sa.ForeignKey("users.id", ondelete="CASCADE"), index=True)
-    role: Mapped[str] = mapped_column(sa.Enum(*ROLES, name="role", native_enum=False, create_constraint=True, length=16))
+    role: Mapped[str] = mapped_column(
+        sa.Enum(*ROLES, name="role", native_enum=False, create_constraint=True, length=16)
+    )
     created_at: Mapped[Moment]
     project: Mapped[Project] = relationship(back_populates="members")
     user: Mapped[User] = relationship()

@@ -43,7 +43,9 @@ def test_every_route_names_a_guard() -> None:
 
     routes = all_routes()
     assert len(routes) > 20, "the walk found too few routes: it no longer follows included routers"
-    bare = [f"{sorted(route.methods)} {route.path}" for route in routes if not set(calls_of(route.dependant)) & set(GUARDS)]
+    bare = [
+        f"{sorted(route.methods)} {route.path}" for route in routes if not set(calls_of(route.dependant)) & set(GUARDS)
+    ]
     assert not bare, f"give these routes a guard from app.accounts.guard or app.projects.guard: {bare}"
 
 
@@ -51,7 +53,9 @@ def test_every_project_route_asks_for_a_seat() -> None:
     from app.accounts.guard import GUARDS, anyone, platform_admin, signed_in
 
     seats = set(GUARDS) - {anyone, signed_in, platform_admin}
-    bare = [route.path for route in all_routes() if "{slug}" in route.path and not set(calls_of(route.dependant)) & seats]
+    bare = [
+        route.path for route in all_routes() if "{slug}" in route.path and not set(calls_of(route.dependant)) & seats
+    ]
     assert not bare, f"a page of a project needs a seat (app.projects.guard.needs): {bare}"
 
 

@@ -28,8 +28,12 @@ def test_an_annotator_may_not_change_the_settings(client: TestClient, session: S
     assert (answer.status_code, answer.json()["error"]) == (403, "MissingRole")
 
 
-@pytest.mark.parametrize(("overlap", "lease", "field"), [(0, 60, "overlap"), (21, 60, "overlap"), (1, 0, "lease_minutes")])
-def test_a_setting_out_of_bounds_is_named_and_changes_nothing(session: Session, overlap: int, lease: int, field: str) -> None:
+@pytest.mark.parametrize(
+    ("overlap", "lease", "field"), [(0, 60, "overlap"), (21, 60, "overlap"), (1, 0, "lease_minutes")]
+)
+def test_a_setting_out_of_bounds_is_named_and_changes_nothing(
+    session: Session, overlap: int, lease: int, field: str
+) -> None:
     alice = cast.user(session, "alice")
     project = cast.project(session, alice)
     with pytest.raises(actions.BadSetting) as refusal:
