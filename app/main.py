@@ -13,7 +13,7 @@ from starlette.types import Scope
 from app.core.html import ROOT, install_error_pages
 from app.core.web import Shield
 
-ROOMS = ["accounts", "projects", "samples", "tasks", "annotations", "quality", "datasets", "runs", "overview"]
+ROOMS = "accounts projects samples tasks annotations quality datasets runs overview".split()
 
 
 class KeptFiles(StaticFiles):

@@ -1,4 +1,4 @@
-"""Take the README's screenshots from a running demonstration: `python scripts/screenshots.py [--dark] [--size 1024x768] [--to FOLDER]`."""
+"""Take the README's screenshots from a running demonstration, which `make run` starts."""
 
 from __future__ import annotations
 

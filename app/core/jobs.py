@@ -1,4 +1,4 @@
-"""Nudges to the workers. The database is the truth: a lost or doubled message changes nothing, the sweep finds the row."""
+"""Nudges to the workers. The database is the truth: when a message is lost or doubled, the sweep finds the row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rubric: criteria with five named levels. It is data that a project can change; the nine categories are the default."""
+"""The rubric: criteria with five named levels. It is data that a project can change."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ DEFAULT = Rubric(
                 "ethically compliant",
                 "highly ethical",
             ],
-            guidance="Warnings on sensitive topics, private information, fairness to people and groups, violence, NSFW.",
+            guidance="Warnings on sensitive topics, private information, fairness to people, violence, NSFW content.",
         ),
     ]
 )
