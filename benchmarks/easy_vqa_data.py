@@ -1,7 +1,8 @@
 """easy-VQA as a preference dataset: its pictures and questions, and responses whose truth its answers decide.
 
-Pictures and questions are those of the package easy-vqa (MIT licence). For a question about colour or shape four responses
-are written by rule: right and clear; right but terse; evasive; wrong. Their ranks and the terse reasons follow from that truth.
+Pictures and questions are those of the package easy-vqa (MIT licence). For a question about colour or shape four
+responses are written by rule: right and clear; right but terse; evasive; wrong. Their ranks and the terse reasons
+follow from that truth.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from typing import Any
 COLOURS = ("black", "blue", "brown", "gray", "green", "red", "teal", "yellow")
 SHAPES = ("circle", "rectangle", "triangle")
 
-CLEAR = ("The {what} is {a}{word}.", "In the picture, the {what} is {a}{word}.", "It is {a}{word}, as the picture shows.")
+CLEAR = ("The {what} is {a}{word}.", "In the picture, the {what} is {a}{word}.", "It is {a}{word}, as one sees.")
 TERSE = ("{word}", "{word}.")
 EVASIVE = ("It is hard to say.", "I cannot tell from the picture.", "There is something in the picture.")
 
@@ -34,20 +36,50 @@ EXPANDED = {
     "wrong": "The response is wrong about the picture. What it states is not what the picture shows.",
 }
 
+PARTS = {"train": "train", "held_out": "test"}
 RANKS = {"clear": 1, "terse": 2, "evasive": 3, "wrong": 4}
 
 
-def questions(split: str) -> list[tuple[str, str, int, Path]]:
-    """(question, answer, image id, path) of every question about colour or shape in easy-VQA's "train" or "test" part."""
+@dataclass(frozen=True)
+class Question:
+    text: str
+    answer: str
+    image: int
+    path: Path
+
+
+def questions(part: str) -> list[Question]:
+    """Every question of easy-VQA's "train" or "test" part with its answer and picture."""
     import easy_vqa
 
-    part = {
+    rows, paths = {
         "train": (easy_vqa.get_train_questions, easy_vqa.get_train_image_paths),
         "test": (easy_vqa.get_test_questions, easy_vqa.get_test_image_paths),
-    }[split]
-    paths = part[1]()
-    rows = zip(*part[0](), strict=True)
-    return [(q, a, image, Path(paths[image])) for q, a, image in rows if a in COLOURS or a in SHAPES]
+    }[part]
+    found = paths()
+    return [Question(q, a, image, Path(found[image])) for q, a, image in zip(*rows(), strict=True)]
+
+
+def open_questions(part: str, words: tuple[str, ...]) -> list[Question]:
+    """Those that one of the words answers."""
+    return [each for each in questions(part) if each.answer in words]
+
+
+def plain_questions(images: set[int], words: tuple[str, ...], draw: random.Random) -> list[Question]:
+    """Training questions about these pictures: those that one of the words answers, and as many of yes as of no.
+
+    Only yes-or-no questions that name one of the words and hold no negation.
+    """
+    about = [each for each in questions("train") if each.image in images]
+    closed = [each for each in about if each.answer in ("yes", "no") and _plainly(each.text, words)]
+    yes, no = ([each for each in closed if each.answer == answer] for answer in ("yes", "no"))
+    many = min(len(yes), len(no))
+    return [*(each for each in about if each.answer in words), *draw.sample(yes, many), *draw.sample(no, many)]
+
+
+def _plainly(text: str, words: tuple[str, ...]) -> bool:
+    found = set(text.rstrip("?").split())
+    return bool(found & set(words)) and not found & {"no", "not"}
 
 
 def kinds_of(answer: str, draw: random.Random) -> dict[str, str]:
@@ -67,10 +99,9 @@ def _clear(word: str, draw: random.Random) -> str:
     return draw.choice(CLEAR).format(word=word, a=a, what=what)
 
 
-def sample(split: str, question: tuple[str, str, int, Path], number: int, draw: random.Random) -> dict[str, Any]:
+def sample(split: str, question: Question, number: int, draw: random.Random) -> dict[str, Any]:
     """A line of samples.jsonl; each response's kind stands where a model's name would."""
-    prompt, answer, image, path = question
-    told = kinds_of(answer, draw)
+    told = kinds_of(question.answer, draw)
     order = draw.sample(sorted(told), len(told))
     responses = [
         {
@@ -89,26 +120,26 @@ def sample(split: str, question: tuple[str, str, int, Path], number: int, draw: 
         "split": split,
         "domain": "image",
         "question_type": "short",
-        "prompt": prompt,
-        "media": [{"kind": "image", "path": f"media/{'train' if split == 'train' else 'test'}-{image}.png"}],
+        "prompt": question.text,
+        "media": [{"kind": "image", "path": f"media/{PARTS[split]}-{question.image}.png"}],
         "responses": responses,
         "tie": False,
         "rank_reason": "truth first, then clarity",
     }
 
 
-def write(folder: Path, train: int, held_out: int, seed: int) -> Path:
-    """A dataset folder of that many samples: training ones from easy-VQA's train part, held-out ones from its test part.
+def write(folder: Path, train: int, held_out: int, words: tuple[str, ...], seed: int) -> Path:
+    """A dataset folder: training samples from easy-VQA's train part, held-out ones from its test part.
 
-    No picture is in both. Beside it critiques.jsonl holds the expanded reasons.
+    So no picture is in both. `words` are the answers that are asked for.
     """
     draw = random.Random(seed)
     rows = []
     (folder / "media").mkdir(parents=True, exist_ok=True)
-    for split, part, many in (("train", "train", train), ("held_out", "test", held_out)):
-        for number, question in enumerate(draw.sample(questions(part), many)):
+    for split, many in (("train", train), ("held_out", held_out)):
+        for number, question in enumerate(draw.sample(open_questions(PARTS[split], words), many)):
             row = sample(split, question, number, draw)
-            shutil.copyfile(question[3], folder / row["media"][0]["path"])
+            shutil.copyfile(question.path, folder / row["media"][0]["path"])
             rows.append(row)
     _write(folder / "samples.jsonl", rows)
     _write(folder / "pairs.jsonl", [pair for row in rows for pair in pairs(row)])

@@ -30,6 +30,7 @@ class Prefix:
     """Which tokens are pictures (T), for the families that ask."""
     vision: dict[str, Tensor]
     """What the vision encoder takes: pixel values and their shapes; empty without pictures."""
+    images: int
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class Encoder:
         )
         rest = {n: v for n, v in inputs.items() if n not in ("input_ids", "attention_mask", "mm_token_type_ids")}
         types = inputs.get("mm_token_type_ids")
-        return Prefix(inputs["input_ids"][0], None if types is None else types[0], rest)
+        return Prefix(inputs["input_ids"][0], None if types is None else types[0], rest, len(images))
 
     def response(self, text: str, limit: int) -> list[int]:
         """A response's tokens and the end of its turn."""

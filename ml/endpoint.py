@@ -30,7 +30,6 @@ class Endpoint:
     """model, temperature, max_tokens and seed, as they are sent."""
     retries: int
     client: httpx2.Client = field(repr=False)
-    first_pause: float = 1.0
 
     @classmethod
     def from_environment(cls, config: Expand, environ: Mapping[str, str]) -> Endpoint:
@@ -68,7 +67,7 @@ class Endpoint:
         """Seconds to wait: what the endpoint asks for, else twice as long each time, with some chance in it."""
         if asked and asked.replace(".", "", 1).isdigit():
             return min(float(asked), LONGEST_PAUSE)
-        return float(min(self.first_pause * 2**trial, LONGEST_PAUSE) * random.uniform(0.5, 1.0))
+        return float(min(2.0**trial, LONGEST_PAUSE) * random.uniform(0.5, 1.0))
 
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.key}"} if self.key else {}

@@ -6,6 +6,8 @@ import inspect
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -52,6 +54,26 @@ class VisionLanguage:
         inputs = {n: v.to(self.device) for n, v in prefix.vision.items() if n in self._vision_takes}
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.vision_trains), self.precision():
             return self.net.get_image_features(**inputs, return_dict=True).pooler_output
+
+    def see_together(self, prefixes: Sequence[Prefix]) -> list[Any]:
+        """`see` for several prefixes in one pass, where the family gives features picture by picture.
+
+        The last bits may differ from one at a time, as they do for any batch.
+        """
+        counts = [prefix.images for prefix in prefixes]
+        found = self._seen_at_once(prefixes) if all(counts) and len(counts) > 1 else None
+        if not isinstance(found, list | tuple) or len(found) != sum(counts):
+            return [self.see(prefix) for prefix in prefixes]
+        ends = list(accumulate(counts))
+        return [list(found[end - count : end]) for end, count in zip(ends, counts, strict=True)]
+
+    def _seen_at_once(self, prefixes: Sequence[Prefix]) -> Any:
+        names = list(prefixes[0].vision)
+        parts = {name: [prefix.vision[name] for prefix in prefixes] for name in names}
+        if any(len({each.shape[1:] for each in tensors}) > 1 for tensors in parts.values()):
+            return None
+        whole = {name: torch.cat(tensors) for name, tensors in parts.items()}
+        return self.see(replace(prefixes[0], vision=whole, images=sum(each.images for each in prefixes)))
 
     def hidden(self, rows: Rows, seen: Sequence[Any]) -> Tensor:
         """Last hidden states (B, T, D). `seen` are the features of each prefix of the rows, as `see` gave them."""

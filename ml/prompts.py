@@ -32,7 +32,7 @@ class Prompts:
         both = [self._of(sample) for sample in samples]
         prefixes = [prefix for prefix, _ in both]
         if self.model.vision_trains:
-            return prefixes, [self.model.see(prefix) for prefix in prefixes]
+            return prefixes, self.model.see_together(prefixes)
         return prefixes, [seen for _, seen in both]
 
     def _of(self, sample: Sample) -> tuple[Prefix, Any]:

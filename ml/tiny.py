@@ -59,7 +59,8 @@ def build(
 
     from ml.encoding import JUDGE
 
-    tokenizer = _tokenizer([*texts, *FALLBACK, JUDGE, "user assistant system"], vocabulary)
+    every_row = [JUDGE, "\nuser\n", "\nassistant\n"]  # words of the chat template deserve tokens of their own
+    tokenizer = _tokenizer([*texts, *FALLBACK, *every_row * 50], vocabulary)
     config = _config(tokenizer, width, layers, vision_width, vision_layers)
     torch.manual_seed(seed)
     net = Qwen2VLForConditionalGeneration(config)
@@ -130,6 +131,7 @@ def _config(tokenizer: Any, width: int, layers: int, vision_width: int, vision_l
 
     token = tokenizer.convert_tokens_to_ids
     heads = max(1, width // 48)
+    spread = width**-0.5  # so narrow a model hardly learns from the 0.02 that suits thousands of dimensions
     return Qwen2VLConfig(
         text_config={
             "vocab_size": len(tokenizer),
@@ -138,6 +140,7 @@ def _config(tokenizer: Any, width: int, layers: int, vision_width: int, vision_l
             "num_hidden_layers": layers,
             "num_attention_heads": heads,
             "num_key_value_heads": heads // 2 or 1,
+            "initializer_range": spread,
             "max_position_embeddings": 8192,
             "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [8, 8, 8]},
             "bos_token_id": token("<|endoftext|>"),
@@ -150,6 +153,7 @@ def _config(tokenizer: Any, width: int, layers: int, vision_width: int, vision_l
             "hidden_size": width,
             "num_heads": max(1, vision_width // 32),
             "mlp_ratio": 2,
+            "initializer_range": spread,
             "patch_size": 8,
             "spatial_merge_size": 2,
             "temporal_patch_size": 1,

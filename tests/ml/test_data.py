@@ -56,7 +56,7 @@ def test_a_dataset_is_read_with_its_pairs_and_splits(folder: Path) -> None:
 )
 def test_a_bad_sample_is_named_by_its_line(folder: Path, changes: dict[str, Any], word: str) -> None:
     rewrite(folder / "samples.jsonl", 4, **changes)
-    with pytest.raises(BadSample, match="samples.jsonl line 4") as refused:
+    with pytest.raises(BadSample, match=r"samples.jsonl line 4") as refused:
         read_dataset(folder)
     assert word in str(refused.value)
 
@@ -65,7 +65,7 @@ def test_a_bad_sample_is_named_by_its_line(folder: Path, changes: dict[str, Any]
 def test_a_line_that_is_no_sample_is_named(folder: Path, line: bytes) -> None:
     with (folder / "samples.jsonl").open("ab") as file:
         file.write(line + b"\n")
-    with pytest.raises(BadSample, match="samples.jsonl line 9"):
+    with pytest.raises(BadSample, match=r"samples.jsonl line 9"):
         read_dataset(folder)
 
 
@@ -86,23 +86,25 @@ def test_a_dataset_without_pairs_is_refused(folder: Path) -> None:
 
 
 def test_a_folder_without_samples_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(MissingInput, match="samples.jsonl"):
+    with pytest.raises(MissingInput, match=r"samples.jsonl"):
         read_dataset(tmp_path)
 
 
 def test_a_margin_that_is_no_number_is_refused(tmp_path: Path) -> None:
     row = {"sample": "s0", "chosen": "r0-0", "rejected": "r0-1", "margin": float("nan")}
     (tmp_path / "margins.jsonl").write_text(json.dumps(row) + "\n")
-    with pytest.raises(BadPair, match="margins.jsonl line 1"):
+    with pytest.raises(BadPair, match=r"margins.jsonl line 1"):
         read_margins(tmp_path / "margins.jsonl")
 
 
 def test_critiques_of_other_datasets_are_left_out_and_of_other_responses_refused(folder: Path, tmp_path: Path) -> None:
     dataset, path = read_dataset(folder), tmp_path / "critiques.jsonl"
-    cast.write(path, [{"sample": "elsewhere", "response": "r", "text": "x"}, {"sample": "s0", "response": "r0-0", "text": "y"}])
+    cast.write(
+        path, [{"sample": "elsewhere", "response": "r", "text": "x"}, {"sample": "s0", "response": "r0-0", "text": "y"}]
+    )
     assert read_critiques(path, dataset) == {("s0", "r0-0"): "y"}
     cast.write(path, [{"sample": "s0", "response": "r9-0", "text": "y"}])
-    with pytest.raises(BadSample, match="critiques.jsonl line 1"):
+    with pytest.raises(BadSample, match=r"critiques.jsonl line 1"):
         read_critiques(path, dataset)
 
 

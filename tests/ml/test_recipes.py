@@ -16,7 +16,13 @@ from ml.recipes import evaluate, mm_dpo, reward, score
 from tests.ml import cast
 
 MODULES = {"reward": reward, "score": score, "mm_dpo": mm_dpo, "evaluate": evaluate}
-QUICK: dict[str, Any] = {"epochs": 2, "samples_per_batch": 2, "accumulate": 1, "learning_rate": 1e-3, "max_pixels": 4096}
+QUICK: dict[str, Any] = {
+    "epochs": 2,
+    "samples_per_batch": 2,
+    "accumulate": 1,
+    "learning_rate": 1e-3,
+    "max_pixels": 4096,
+}
 REWARD = QUICK | {"critiques": "human", "max_critique_tokens": 12}
 
 
@@ -99,7 +105,13 @@ def test_a_score_run_can_read_the_given_critiques_or_none(
 def test_a_policy_learns_to_prefer_what_people_chose(
     tmp_path: Path, data: Path, base: Path, scored: Path, objective: str, adapter: str
 ) -> None:
-    config = QUICK | {"epochs": 3, "objective": objective, "adapter": adapter, "learning_rate": 3e-3, "sample_tokens": 4}
+    config = QUICK | {
+        "epochs": 3,
+        "objective": objective,
+        "adapter": adapter,
+        "learning_rate": 3e-3,
+        "sample_tokens": 4,
+    }
     inputs = {"dataset": data, "scores": scored / "output"}
     folder = go("mm_dpo", tmp_path / "run", inputs, base=str(base), **config)
     steps = [each["values"] for each in cast.lines(folder / "metrics.jsonl", "metric", split="train")]
