@@ -13,11 +13,11 @@ from starlette.types import Scope
 from app.core.html import ROOT, install_error_pages
 from app.core.web import Shield
 
-ROOMS = "accounts projects samples tasks annotations quality datasets runs overview".split()
+ROOMS = ("accounts", "projects", "samples", "tasks", "annotations", "quality", "datasets", "runs", "overview")
 
 
 class KeptFiles(StaticFiles):
-    """Static files. Those asked for by an address that changes with their content (`?v=`) are kept by browsers for ever;
+    """Static files. Those asked for by an address that changes with their content (`?v=`) are kept for ever;
     others, such as modules that modules import, are asked for again and answered with 304."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
