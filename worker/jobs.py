@@ -29,7 +29,7 @@ LOOK_EVERY = 0.5  # seconds between looks at the process and its lines
 SILENT_AT_MOST = 40.0
 """Seconds without a heartbeat after which a worker gives up its run, before another may take it (`claims.STALE`)."""
 
-SHUTDOWN_GRACE = 25.0
+SHUTDOWN_GRACE = 12.0
 """Seconds that a run gets to save a checkpoint when its worker is asked to stop."""
 
 leaving = threading.Event()

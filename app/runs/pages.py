@@ -91,7 +91,6 @@ def _around(session: Session, run: Run) -> dict[str, Any]:
         "state_of": queries.state_of,
         "waits": queries.waits_for(session, run) if run.ended_at is None and run.claimed_by is None else [],
         "progress": queries.latest_progress(session, [run.id]).get(run.id),
-        "notes": queries.last_of_kind(session, run.id, "note", 20),
         "samples": queries.last_of_kind(session, run.id, "sample", 12),
         "readers": queries.readers_of(session, run.id),
     }

@@ -78,8 +78,8 @@ def contradicted(run: Run, evaluation: dict[str, Any]) -> list[dict[str, Any]]:
     """Pairs in which the reward model contradicts the people."""
     if run.recipe == "score":
         return reading.contradicted(run)
-    held_out: list[dict[str, Any]] = next(iter(evaluation.values()), {}).get("contradicted", [])
-    return held_out[: reading.MOST]
+    first: dict[str, Any] = next(iter(evaluation.values()), {})
+    return list(first.get("contradicted", []))[: reading.MOST]
 
 
 def _critiques(session: Session, run: Run, after: int) -> dict[str, Any]:
