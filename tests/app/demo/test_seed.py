@@ -22,10 +22,12 @@ from app.core.settings import settings
 from app.datasets.tables import Dataset
 from app.demo import content, people
 from app.demo.seed import SLUG, Seeded, seed
+from app.projects.guard import Seat
 from app.projects.tables import Project
 from app.runs import queries as runs
 from app.runs.tables import Run
 from app.samples.tables import Medium, Sample
+from app.tasks import actions as tasks
 from app.tasks.tables import Lease, Skip, Task
 from tests.conftest import TEMPLATE
 
@@ -121,6 +123,19 @@ def test_letters_in_a_rank_reason_are_those_that_the_annotator_saw(session: Sess
     ).one()
     best = next(response.id for response in mine.sample.responses if response.model == "demo-a")
     assert mine.latest.content["rank_reason"].startswith(f"Only {'ABCD'[mine.order.index(best)]} answers.")
+
+
+def test_ben_finds_what_was_returned_to_him_first_and_ana_something_new(session: Session, seeded: Seeded) -> None:
+    project = session.scalars(sa.select(Project)).one()
+    nexts = {}
+    for name in ("Ana", "Ben"):
+        user = session.scalars(sa.select(User).where(User.name == name)).one()
+        lease = tasks.lease_next(session, Seat(user, project, frozenset({"annotator"})))
+        assert lease
+        nexts[name] = lease.task.sample.external_id
+    session.rollback()
+    returned = next(each.sample for each in content.verdicts() if each.verdict == "return")
+    assert nexts == {"Ana": content.samples()[content.ANA_HAS_JUDGED].key, "Ben": returned}
 
 
 def test_a_correction_changes_what_it_names_and_nothing_else(session: Session, seeded: Seeded) -> None:
