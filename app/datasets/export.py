@@ -1,0 +1,188 @@
+"""A frozen dataset in the forms that others read: the published dpo_pairs.jsonl, and TRL's preference format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from app.core import storage
+from app.datasets import reading
+from app.datasets.folder import line_of
+from app.datasets.reading import FrozenSample, Key
+from app.datasets.refusals import BadFormat
+from app.datasets.tables import Dataset
+from app.datasets.zipping import Member, archive
+
+Margins = Mapping[Key, float]
+
+
+class Format(NamedTuple):
+    """What a download is called, and how its members come to be."""
+
+    title: str
+    sentence: str
+    members: Callable[[Dataset, Margins], Iterator[Member]]
+
+
+def stream(dataset: Dataset, kind: str, margins: Margins | None = None) -> Iterator[bytes]:
+    """The bytes of the ZIP. margins: δ by pair, where the dataset was scored. Raises BadFormat before any byte."""
+    return archive(_format(kind).members(dataset, margins or {}))
+
+
+def write_zip(dataset: Dataset, kind: str, file: Path, margins: Margins | None = None) -> int:
+    """Write the ZIP aside and rename it into place; returns how many pairs are in it. Raises BadFormat."""
+    pieces = stream(dataset, kind, margins)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    aside = file.with_name(f".{file.name}.aside")
+    try:
+        with aside.open("wb") as out:
+            out.writelines(pieces)
+        aside.replace(file)
+    finally:
+        aside.unlink(missing_ok=True)
+    return int(dataset.counts["pairs"])
+
+
+def file_name(dataset: Dataset, kind: str) -> str:
+    """A name that every file system takes."""
+    plain = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in dataset.name)
+    return f"{plain.strip('-') or 'dataset'}-v{dataset.version}-{kind}.zip"
+
+
+def _format(kind: str) -> Format:
+    if kind not in FORMATS:
+        raise BadFormat(f"“{kind[:40]}” is none of the formats {', '.join(FORMATS)}.", "format")
+    return FORMATS[kind]
+
+
+def published(dataset: Dataset, margins: Margins) -> Iterator[Member]:
+    """dpo_pairs.jsonl with the published keys; media in folders that tell a sample's category, videos as folders."""
+    yield "dpo_pairs.jsonl", _each_pair(dataset, lambda sample, pair: published_line(sample, pair, margins))
+    yield "held_out.txt", _held_out_ids(dataset)
+    yield from _cards(dataset)
+    sent: set[str] = set()
+    for sample in reading.samples(dataset.id):
+        for name, path in zip(_published_media(sample), _media_paths(dataset, sample), strict=True):
+            if sample.pairs and name not in sent:
+                sent.add(name)
+                yield name, path
+
+
+def published_line(sample: FrozenSample, pair: dict[str, str], margins: Margins) -> dict[str, Any]:
+    """One line of dpo_pairs.jsonl. ls_factor, the reward margin δ, is there where the pair was scored."""
+    chosen, rejected = sample.response(pair["chosen"]), sample.response(pair["rejected"])
+    line = {
+        "id": pair_id(pair),
+        **_medium(sample),
+        "prompt": sample.line["prompt"],
+        "chosen": chosen["text"],
+        "rejected": rejected["text"],
+        "chosen_reason": chosen["critique"],
+        "rejected_reason": rejected["critique"],
+    }
+    margin = margins.get(_key(pair))
+    return line if margin is None else {**line, "ls_factor": margin}
+
+
+def pair_id(pair: dict[str, str]) -> str:
+    return f"{pair['sample']}-{pair['chosen']}-{pair['rejected']}"
+
+
+def _key(pair: dict[str, str]) -> Key:
+    return pair["sample"], pair["chosen"], pair["rejected"]
+
+
+def _medium(sample: FrozenSample) -> dict[str, Any]:
+    names = _published_media(sample)
+    if _is_video(sample):
+        return {"video": names[0].rpartition("/")[0]}
+    return {"image": names[0] if len(names) == 1 else names} if names else {}
+
+
+def _is_video(sample: FrozenSample) -> bool:
+    return any(medium["kind"] == "frame" for medium in sample.line["media"])
+
+
+def _published_media(sample: FrozenSample) -> list[str]:
+    line = sample.line
+    paths = [Path(medium["path"]) for medium in line["media"]]
+    if _is_video(sample):
+        folder = "safety" if line["domain"] == "safety" else "video"
+        return [f"{folder}/{line['id']}/{place:05d}{path.suffix}" for place, path in enumerate(paths, 1)]
+    folder = "safety" if line["domain"] == "safety" else line["question_type"]
+    return [f"{folder}/{path.name}" for path in paths]
+
+
+def _media_paths(dataset: Dataset, sample: FrozenSample) -> list[Path]:
+    return [storage.dataset_folder(dataset.id) / medium["path"] for medium in sample.line["media"]]
+
+
+def _held_out_ids(dataset: Dataset) -> Iterator[bytes]:
+    """The ids of the pairs to keep away from training: the published keys have no place for it."""
+    for sample in reading.samples(dataset.id):
+        for pair in sample.pairs:
+            if pair["split"] == "held_out":
+                yield f"{pair_id(pair)}\n".encode()
+
+
+def trl(dataset: Dataset, margins: Margins) -> Iterator[Member]:
+    """TRL's preference format with messages: a file a split, pictures under media/."""
+    for split in ("train", "held_out"):
+        yield f"{split}.jsonl", _each_pair(dataset, lambda sample, pair: trl_line(sample, pair, margins), split)
+    yield from _cards(dataset)
+    yield from _media(dataset)
+
+
+def trl_line(sample: FrozenSample, pair: dict[str, str], margins: Margins) -> dict[str, Any]:
+    """prompt, images, chosen and rejected as messages; `margin` where the pair was scored."""
+    media = [medium["path"] for medium in sample.line["media"]]
+    asked = [*[{"type": "image"} for _ in media], {"type": "text", "text": sample.line["prompt"]}]
+    line = {
+        "prompt": [{"role": "user", "content": asked}],
+        "images": media,
+        "chosen": _said(sample.response(pair["chosen"])["text"]),
+        "rejected": _said(sample.response(pair["rejected"])["text"]),
+    }
+    margin = margins.get(_key(pair))
+    return line if margin is None else {**line, "margin": margin}
+
+
+def _said(text: str) -> list[dict[str, Any]]:
+    return [{"role": "assistant", "content": [{"type": "text", "text": text}]}]
+
+
+def _each_pair(
+    dataset: Dataset, line: Callable[[FrozenSample, dict[str, str]], dict[str, Any]], split: str = ""
+) -> Iterator[bytes]:
+    for sample in reading.samples(dataset.id):
+        for pair in sample.pairs:
+            if split in ("", pair["split"]):
+                yield line_of(line(sample, pair))
+
+
+def whole_folder(dataset: Dataset, margins: Margins) -> Iterator[Member]:
+    """The frozen folder as it lies: `python -m ml` reads it."""
+    folder = storage.dataset_folder(dataset.id)
+    for name in ("samples.jsonl", "pairs.jsonl", "SHA256SUMS"):
+        yield name, folder / name
+    yield from _cards(dataset)
+    yield from _media(dataset)
+
+
+def _cards(dataset: Dataset) -> Iterator[Member]:
+    folder = storage.dataset_folder(dataset.id)
+    for name in ("card.md", "card.json"):
+        yield name, folder / name
+
+
+def _media(dataset: Dataset) -> Iterator[Member]:
+    for path in sorted((storage.dataset_folder(dataset.id) / "media").iterdir()):
+        yield f"media/{path.name}", path
+
+
+FORMATS = {
+    "mm-rlhf": Format("dpo_pairs.jsonl", "The published keys, with media in a folder a category.", published),
+    "trl": Format("TRL preference", "Messages and images, a file a split.", trl),
+    "folder": Format("Dataset folder", "The frozen files themselves, with their sums.", whole_folder),
+}
