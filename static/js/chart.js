@@ -1,0 +1,63 @@
+// Curves: uPlot in the colours of the tokens, as wide as its place, drawn anew when light and dark change.
+import uPlot from "/static/vendor/uPlot/uPlot.esm.js";
+
+const SERIES = 7;
+const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+const figures = (value) => (value == null ? "–" : Number(value).toPrecision(4));
+
+function options(element, { series, height, x }) {
+  const line = { stroke: token("line"), width: 1 };
+  const axis = { stroke: token("muted"), grid: line, ticks: { show: false }, font: `12px ${token("font")}` };
+  const drawn = series.map((each, place) => ({
+    label: each.label,
+    stroke: token(`series-${(place % SERIES) + 1}`),
+    width: 1.75,
+    dash: each.dashed ? [6, 4] : undefined,
+    points: { show: false },
+    value: (_, value) => figures(value),
+  }));
+  return {
+    width: element.clientWidth || 400,
+    height,
+    scales: { x: { time: false } },
+    series: [{ label: x }, ...drawn],
+    axes: [axis, { ...axis, size: 56 }],
+    cursor: { points: { size: 7 } },
+  };
+}
+
+/**
+ * Draw curves in `element`. `series` is a list of {label, values, dashed}; values and `steps` have one length, and a null is a gap.
+ * Returns {setData(steps, columns), append(step, values), destroy()}.
+ */
+export function lineChart(element, { series, steps = [], height = 220, x = "step" }) {
+  let data = [steps, ...series.map((each) => each.values ?? [])];
+  let plot;
+
+  function draw() {
+    plot?.destroy();
+    plot = new uPlot(options(element, { series, height, x }), data, element);
+  }
+
+  const size = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height }));
+  const theme = new MutationObserver(draw);
+  draw();
+  size.observe(element);
+  theme.observe(document.documentElement, { attributeFilter: ["data-theme"] });
+
+  return {
+    setData(newSteps, columns) {
+      data = [newSteps, ...columns];
+      plot.setData(data);
+    },
+    append(step, values) {
+      data = [[...data[0], step], ...values.map((value, place) => [...data[place + 1], value])];
+      plot.setData(data);
+    },
+    destroy() {
+      size.disconnect();
+      theme.disconnect();
+      plot.destroy();
+    },
+  };
+}
