@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,11 +14,11 @@ import typer
 
 from app.core import db
 from app.core.errors import Refusal
-from app.core.settings import Settings, settings
-from app.embedded import data, doctor
-from app.embedded import up as embedded
+from app.core.settings import settings
 
-cli = typer.Typer(no_args_is_help=True, add_completion=False, help="Assay: people's judgements of models, and models from judgements.")
+cli = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Assay: people's judgements of models, and models from judgements."
+)
 users = typer.Typer(no_args_is_help=True, help="People who sign in.")
 cli.add_typer(users, name="user")
 
@@ -36,20 +35,18 @@ def main() -> None:
 @cli.command()
 def up(seed: Annotated[bool, typer.Option(help="Make the demonstration project on the first start.")] = True) -> None:
     """Start everything on this machine: database, broker, web server, workers."""
-    embedded.up(settings(), _seed_in_a_process if seed else lambda told: None, say=print)
+    from app.embedded.up import up as start
 
-
-def _seed_in_a_process(told: dict[str, str]) -> None:
-    answer = subprocess.run([sys.executable, "-m", "app.cli", "seed"], env=told, cwd=embedded.ROOT, check=False)
-    if answer.returncode:
-        raise embedded.PartFailed("The demonstration project could not be made; the lines above say why.", "seed")
+    start(settings(), seed)
 
 
 @cli.command()
 def migrate() -> None:
     """Bring the database to this version's schema."""
+    from app.core import migrations
+
     with _services():
-        embedded.migrate(dict(os.environ))
+        migrations.upgrade()
     print("The database has this version's schema.")
 
 
@@ -77,7 +74,9 @@ def add_user(
 def import_file(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="JSONL, one sample a line.")],
     project: Annotated[str, typer.Option(help="Address of the project.")],
-    media: Annotated[Path | None, typer.Option(help="Folder that the lines' media lie in; the file's own by default.")] = None,
+    media: Annotated[
+        Path | None, typer.Option(help="Folder that the lines' media lie in; the file's own by default.")
+    ] = None,
     by: Annotated[str, typer.Option("--as", help="E-mail of the person who imports.")] = "",
     cut: Annotated[bool, typer.Option(help="Cut tasks from the project's samples right away.")] = False,
 ) -> None:
@@ -122,12 +121,18 @@ def seed() -> None:
 
     with _services(), db.transaction() as session:
         seeded = sow(session, settings().data.resolve())
-    print("The demonstration project is there already." if seeded.already else f"The demonstration project has {seeded.samples} samples.")
+    print(
+        "The demonstration project is there already."
+        if seeded.already
+        else f"The demonstration project has {seeded.samples} samples."
+    )
 
 
 @cli.command("doctor")
 def examine() -> None:
     """Say what is missing and what to do."""
+    from app.embedded import doctor
+
     missing = False
     for finding in doctor.examine(settings()):
         mark = {"ok": "✓", "warning": "!", "missing": "✗"}[finding.state]
@@ -144,28 +149,13 @@ def _services() -> Iterator[None]:
     if settings().database_url:
         yield
         return
-    services = embedded.Services.of(settings().data.resolve())
-    if services.running:
-        _tell(embedded.environment(settings(), services))
+    from app.embedded.services import borrowed
+
+    with borrowed(settings()) as told:
+        os.environ.update(told)
+        settings.cache_clear()
         yield
-        return
-    lock = data.prepare(settings().data)
-    services.start()
-    try:
-        told = embedded.environment(settings(), services)
-        embedded.migrate(told)
-        _tell(told)
-        yield
-    finally:
         db.engine().dispose()
-        services.stop()
-        lock.close()
-
-
-def _tell(told: dict[str, str]) -> Settings:
-    os.environ.update(told)
-    settings.cache_clear()
-    return settings()
 
 
 def _project(session: db.Session, slug: str):  # type: ignore[no-untyped-def]
@@ -181,7 +171,11 @@ def _person(session: db.Session, email: str):  # type: ignore[no-untyped-def]
 
     from app.accounts.tables import User
 
-    query = sa.select(User).where(User.email == email.lower()) if email else sa.select(User).where(User.is_admin).order_by(User.id)
+    query = (
+        sa.select(User).where(User.email == email.lower())
+        if email
+        else sa.select(User).where(User.is_admin).order_by(User.id)
+    )
     if (found := session.scalar(query.limit(1))) is None:
         raise Refusal("Nobody with this address has an account.", email or "admin", "Name a person by --as.")
     return found

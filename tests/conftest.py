@@ -16,7 +16,15 @@ from starlette.testclient import TestClient
 
 from app.core.settings import settings
 
-OUTSIDE = ["DATABASE_URL", "OPENAI_BASE_URL", "OPENAI_API_KEY", "OPENAI_MODEL", "BASE_MODEL", "ASSAY_PUBLIC_URL", "ASSAY_PORT"]
+OUTSIDE = [
+    "DATABASE_URL",
+    "OPENAI_BASE_URL",
+    "OPENAI_API_KEY",
+    "OPENAI_MODEL",
+    "BASE_MODEL",
+    "ASSAY_PUBLIC_URL",
+    "ASSAY_PORT",
+]
 TEMPLATE = "assay"
 
 

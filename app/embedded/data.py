@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
@@ -10,24 +11,30 @@ import socket
 from pathlib import Path
 from typing import IO
 
-from app.embedded.errors import AlreadyRunning, AnotherVersion, DiskFull, PortInUse
+from app.embedded.refusals import CannotStart, DiskFull, FolderTaken, PortTaken, WrongVersion
 
 LAYOUT = "1"
 LEAST_ROOM = 512 * 2**20
 
 
 def prepare(folder: Path) -> IO[str]:
-    """Make or check the folder and lock it; keep the returned file open as long as it is in use.
+    """Make or check the folder and lock it; keep the returned file open as long as the folder is in use.
 
-    Raises AlreadyRunning, AnotherVersion, DiskFull.
+    Raises FolderTaken, WrongVersion, DiskFull, CannotStart.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        return _prepare(folder)
     except OSError as problem:
-        raise DiskFull(f"The data folder cannot be made: {problem.strerror}.", str(folder)) from None
+        raise because(problem, folder) from None
+
+
+def _prepare(folder: Path) -> IO[str]:
+    check_room(nearest(folder))
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        folder.chmod(0o711 if os.geteuid() == 0 else 0o700)  # root's servers pass through it under another user
     lock = _lock(folder)
     _check_layout(folder)
-    check_room(folder)
     return lock
 
 
@@ -35,20 +42,37 @@ def _lock(folder: Path) -> IO[str]:
     lock = (folder / "lock").open("a+")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel lets go of it when we die, however we die
-    except OSError:
-        raise AlreadyRunning("Assay is running already on this data folder.", str(folder), "Stop it first.") from None
+    except BlockingIOError:
+        lock.close()
+        raise FolderTaken(
+            "Assay works in this data folder already.",
+            str(folder),
+            "Stop it first, or name another folder by ASSAY_DATA.",
+        ) from None
     return lock
 
 
 def _check_layout(folder: Path) -> None:
     mark = folder / "VERSION"
-    if mark.exists() and (theirs := mark.read_text().strip()) != LAYOUT:
-        raise AnotherVersion(
-            f"The data folder has layout {theirs}; this program reads layout {LAYOUT}.",
+    if not mark.exists():
+        mark.write_text(LAYOUT + "\n")
+    elif (theirs := mark.read_text().strip()) != LAYOUT:
+        raise WrongVersion(
+            f"The data folder has layout {theirs[:40]!r}; this program reads layout {LAYOUT!r}.",
             str(mark),
             "Start the version that wrote it, or name another folder by ASSAY_DATA.",
         )
-    mark.write_text(LAYOUT + "\n")
+
+
+def is_laid(folder: Path) -> bool:
+    """Has `assay up` ever worked here?"""
+    return (folder / "VERSION").exists()
+
+
+def nearest(path: Path) -> Path:
+    """The path, or the closest folder above it that exists."""
+    path = path.resolve()
+    return path if path.exists() else nearest(path.parent)
 
 
 def check_room(folder: Path) -> None:
@@ -61,28 +85,49 @@ def check_room(folder: Path) -> None:
         )
 
 
-def check_port(host: str, port: int) -> None:
-    """Raises PortInUse."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as problem:
-            raise PortInUse(
-                f"The address {host}:{port} cannot be used: {problem.strerror}.", "ASSAY_PORT", "Set another port, such as 8001."
-            ) from None
+def because(problem: OSError, folder: Path) -> CannotStart:
+    """A sentence instead of an operating system's error."""
+    where = str(problem.filename or folder)
+    if problem.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull("The disk is full.", where, "Make room, or name another folder by ASSAY_DATA.")
+    return CannotStart(
+        f"The data folder cannot be used: {problem.strerror}.", where, "Name another folder by ASSAY_DATA."
+    )
 
 
-def secret(folder: Path) -> str:
-    """The installation's secret, made once."""
-    path = folder / "secret"
+def listen(host: str, port: int) -> socket.socket:
+    """The web server's listening socket: bound before anything is started, and kept while the server restarts.
+
+    Raises PortTaken.
+    """
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError as problem:
+        listener.close()
+        raise PortTaken(
+            f"The address {host}:{port} cannot be used: {problem.strerror or problem}.",
+            "ASSAY_PORT",
+            "Stop the program that listens there, or choose another port: ASSAY_PORT=8001.",
+        ) from None
+    return listener
+
+
+def secret(folder: Path, name: str) -> str:
+    """One of the installation's secrets, made once."""
+    path = folder / f"{name}.secret"
     if not path.exists():
-        write_private(path, secrets.token_urlsafe(48) + "\n")
+        write_private(path, secrets.token_urlsafe(36) + "\n")
     return path.read_text().strip()
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that the owner alone may read, from its first byte on."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+    """Write a file that the owner alone may read, from its first byte on; whole or absent."""
+    aside = path.with_name(f".{path.name}.aside")
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.errors import Refusal
 from app.core.settings import Settings
-from app.embedded import broker, data, postgres
+from app.embedded import data, postgres, valkey
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,12 @@ class Finding:
 def examine(settings: Settings) -> Iterator[Finding]:
     yield _python()
     yield from _packages()
-    yield _try("disk", lambda: data.check_room(_existing(settings.data)), f"enough room at {_existing(settings.data)}")
-    yield _try("port", lambda: data.check_port(settings.host, settings.port), f"{settings.host}:{settings.port} is free")
+    yield _try(
+        "disk", lambda: data.check_room(data.nearest(settings.data)), f"enough room at {data.nearest(settings.data)}"
+    )
+    yield _try(
+        "port", lambda: data.listen(settings.host, settings.port).close(), f"{settings.host}:{settings.port} is free"
+    )
     yield from _embedded(settings)
     yield _database(settings)
     yield _broker(settings)
@@ -63,11 +67,6 @@ def _packages() -> Iterator[Finding]:
         yield Finding(name, "ok" if found else state, f"needed for {purpose}", "" if found else advice)
 
 
-def _existing(path: Path) -> Path:
-    path = path.resolve()
-    return path if path.exists() else _existing(path.parent)
-
-
 def _try(name: str, check: Callable[[], object], good: str, state: str = "missing") -> Finding:
     try:
         check()
@@ -78,8 +77,8 @@ def _try(name: str, check: Callable[[], object], good: str, state: str = "missin
 
 def _embedded(settings: Settings) -> Iterator[Finding]:
     state = "warning" if settings.database_url else "missing"
-    yield _try("embedded PostgreSQL", postgres.carried, "its binaries are installed", state)
-    yield _try("embedded broker", broker.binary, "its binary is installed", state)
+    yield _try("embedded PostgreSQL", postgres.programs, "its binaries are installed", state)
+    yield _try("embedded broker", valkey.binary, "its binary is installed", state)
 
 
 def _database(settings: Settings) -> Finding:
@@ -106,18 +105,22 @@ def _broker(settings: Settings) -> Finding:
 
 def _storage(settings: Settings) -> Finding:
     try:
-        place = _existing(settings.storage_root())
+        place = data.nearest(settings.storage_root())
     except Refusal as refusal:
         return Finding("storage", "missing", refusal.what, refusal.advice)
     good = os.access(place, os.W_OK)
-    return Finding("storage", "ok" if good else "missing", str(place), "" if good else "Make it writable, or set STORAGE_URL.")
+    return Finding(
+        "storage", "ok" if good else "missing", str(place), "" if good else "Make it writable, or set STORAGE_URL."
+    )
 
 
 def _base_model(settings: Settings) -> Finding:
     model = settings.base_model_or_tiny()
     if settings.base_model or Path(model).exists():
         return Finding("base model", "ok", model)
-    return Finding("base model", "warning", "none is set", "Set BASE_MODEL to a transformers id or a folder, or run `assay seed`.")
+    return Finding(
+        "base model", "warning", "none is set", "Set BASE_MODEL to a transformers id or a folder, or run `assay seed`."
+    )
 
 
 def _expander(settings: Settings) -> Finding:
@@ -133,4 +136,8 @@ def _expander(settings: Settings) -> Finding:
 
 def _accelerator() -> Finding:
     found = shutil.which("nvidia-smi") is not None
-    return Finding("GPU", "ok" if found else "warning", "found" if found else "none: training runs on the CPU, for small models only")
+    return Finding(
+        "GPU",
+        "ok" if found else "warning",
+        "found" if found else "none: training runs on the CPU, for small models only",
+    )

@@ -1,4 +1,4 @@
-"""What Linux offers to keep a family of processes together: parents, orphans, and what a killed supervisor left behind."""
+"""What Linux offers to keep a family of processes together: parents, orphans, and what was left behind."""
 
 from __future__ import annotations
 
@@ -92,3 +92,8 @@ def end(pids: Iterable[int], first: signal.Signals = signal.SIGTERM, patience: f
         while left and time.monotonic() < deadline:
             time.sleep(0.02)
             left = [pid for pid in left if is_alive(pid)]
+
+
+def as_user(uid: int | None) -> dict[str, int | list[int]]:
+    """Arguments for Popen that make the child another user's; none where it stays ours."""
+    return {} if uid is None else {"user": uid, "group": uid, "extra_groups": []}

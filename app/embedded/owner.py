@@ -1,4 +1,4 @@
-"""Whose processes the servers are. PostgreSQL refuses to run as root, so root lends both servers a number of their own."""
+"""Whose processes the servers are. PostgreSQL refuses to run as root, so root gives both a number of their own."""
 
 from __future__ import annotations
 
@@ -27,13 +27,12 @@ def named(uid: int | None) -> int | None:
 
 
 def is_reachable(path: Path, uid: int | None) -> bool:
-    """Can `uid` pass through every folder above the path and read it? (None is ourselves: yes.)"""
+    """Can `uid` pass through every folder above the path and use it? (None is ourselves: yes.)"""
     if uid is None:
         return True
     path = path.resolve()
-    return all(_allows(folder, uid, stat.S_IXOTH) for folder in path.parents) and _allows(
-        path, uid, stat.S_IROTH | stat.S_IXOTH
-    )
+    bits = stat.S_IXOTH if path.is_dir() else stat.S_IROTH | stat.S_IXOTH
+    return all(_allows(folder, uid, stat.S_IXOTH) for folder in path.parents) and _allows(path, uid, bits)
 
 
 def _allows(path: Path, uid: int, bits: int) -> bool:

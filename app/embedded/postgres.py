@@ -59,14 +59,16 @@ class Postgres:
 
     @cached_property
     def major(self) -> str:
-        answer = subprocess.run([self.installed / "bin/postgres", "--version"], capture_output=True, text=True, check=True)
+        answer = subprocess.run(
+            [self.installed / "bin/postgres", "--version"], capture_output=True, text=True, check=True
+        )
         return answer.stdout.split()[-1].split(".")[0]
 
     def url(self, database: str = DATABASE) -> str:
         return f"postgresql://{USER}:{quote(self.password)}@/{database}?host={quote(str(self.sockets))}"
 
     def lay(self) -> None:
-        """Make the cluster when there is none; whole or absent, whatever interrupts. Raises WrongVersion, ServiceFailed."""
+        """Make the cluster where there is none: whole or absent. Raises WrongVersion, ServiceFailed."""
         self.check_version()
         if self.folder.exists():
             return
@@ -88,7 +90,7 @@ class Postgres:
             raise WrongVersion(
                 f"The database was laid by PostgreSQL {found}; installed is {self.major}.",
                 str(self.folder),
-                "Install the version of Assay that laid it and move the data with pg_dump, or choose another ASSAY_DATA.",
+                "Start the version that laid it, move the data with pg_dump, or choose another ASSAY_DATA.",
             )
 
     def _initdb(self, folder: Path, secret: Path) -> None:
@@ -103,13 +105,13 @@ class Postgres:
             capture_output=True,
             text=True,
             cwd="/",
-            **_as(maker),  # type: ignore[call-overload]
+            **linux.as_user(maker),  # type: ignore[call-overload]
         )
         if answer.returncode:
             raise ServiceFailed(f"PostgreSQL could not lay its files: {_last_line(answer.stderr)}", str(folder))
 
     def clear_leftovers(self) -> None:
-        """End a server that a killed supervisor left in this folder, and forget a pid file whose process is another's."""
+        """End a server that a killed supervisor left here, and forget a pid file whose process is another's."""
         mark = self.folder / "postmaster.pid"
         if not mark.exists():
             return
@@ -125,7 +127,7 @@ class Postgres:
             "unix_socket_directories": str(self.sockets),
             "unix_socket_permissions": "0700",
             "max_connections": "200",
-            "log_min_messages": "warning",
+            "log_min_messages": "fatal",  # who sends a statement hears of its error
             "log_line_prefix": "",
             **({} if self.durable else HASTE),
         }
@@ -133,6 +135,9 @@ class Postgres:
         return [str(self.installed / "bin/postgres"), "-D", str(self.folder), *options]
 
     def answers(self) -> bool:
+        status = self.folder / "postmaster.pid"
+        if not status.exists() or "ready" not in status.read_text():  # asking sooner fills its log
+            return False
         try:
             psycopg.connect(self.url("postgres"), connect_timeout=2).close()
         except psycopg.OperationalError:
@@ -143,10 +148,6 @@ class Postgres:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
                 connection.execute(f"CREATE DATABASE {DATABASE}")  # the house's own constant, never a person's text
-
-
-def _as(uid: int | None) -> dict[str, object]:
-    return {} if uid is None else {"user": uid, "group": uid, "extra_groups": []}
 
 
 def _works_in(pid: int, folder: Path) -> bool:
@@ -174,7 +175,7 @@ def running(server: Postgres, seconds: float = 30) -> Iterator[str]:
         cwd="/",
         start_new_session=True,
         preexec_fn=linux.dies_with_parent(signal.SIGINT),
-        **_as(server.uid),  # type: ignore[call-overload]
+        **linux.as_user(server.uid),  # type: ignore[call-overload]
     )
     try:
         _wait(server, process, said, seconds)

@@ -1,4 +1,4 @@
-"""Why the house cannot stand on this machine; each says what to do."""
+"""What keeps the platform from starting: each is a sentence for the person at the terminal."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ class PackageMissing(CannotStart):
 
 
 class ServiceFailed(CannotStart):
-    """A server ended, or did not answer in time."""
+    """A program ended that should run, or did not answer in time."""
 
 
 class WrongVersion(CannotStart):
-    """The data folder was laid by another version."""
+    """A data folder that another version of the platform or of PostgreSQL wrote."""
 
 
 class FolderTaken(CannotStart):
-    """Another process works in this data folder, or it is not ours."""
+    """A second start on one data folder."""
 
 
 class PortTaken(CannotStart):
-    """Another program listens on the address."""
+    """Another program listens at the web server's address."""
 
 
 class DiskFull(CannotStart):
-    """Too little room for a database to start safely."""
+    """Too little room for a database and its files."""

@@ -1,104 +1,258 @@
-"""One process in the foreground that starts the others, shows their logs by name, and ends them all."""
+"""One process in the foreground that starts programs, shows what they say, restarts what dies, and ends them all.
+
+It has one thread: the kernel ends children when the thread that started them is gone (`linux.dies_with_parent`).
+"""
 
 from __future__ import annotations
 
+import os
+import selectors
 import signal
+import socket
 import subprocess
-import sys
-import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from app.embedded import children
-from app.embedded.errors import PartFailed
+from app.embedded import linux
+from app.embedded.refusals import ServiceFailed
+from app.embedded.speech import Speech
 
-MOST_RESTARTS = 5
-WITHIN = 120.0
-COLOURS = ["36", "33", "35", "32", "34", "31"]
+MOST_DEATHS = 5
+WITHIN = 60.0
+SLOWEST_RESTART = 15.0
+
+
+@dataclass(frozen=True)
+class Program:
+    """A command that should always run.
+
+    stop: the signal that asks it to end; patience: seconds that it gets to do so; is_service: others need it, so it
+    ends after them; before: what to do before each start.
+    """
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    folder: Path = Path("/")
+    uid: int | None = None
+    stop: signal.Signals = signal.SIGTERM
+    patience: float = 10.0
+    is_service: bool = False
+    files: tuple[int, ...] = ()
+    before: Callable[[], None] = lambda: None
 
 
 @dataclass
-class Part:
-    """A command that should always run. `patience`: seconds that it gets to end by itself."""
+class Child:
+    """A program and its process, if it has one just now."""
 
-    name: str
-    command: Sequence[str | Path]
-    patience: float = 8.0
-    child: subprocess.Popen[bytes] | None = None
-    died: list[float] = field(default_factory=list)
+    program: Program
+    process: subprocess.Popen[bytes] | None = None
+    deaths: list[float] = field(default_factory=list)
     due: float = 0.0
+    unfinished: bytes = b""
+    last_words: deque[str] = field(default_factory=lambda: deque(maxlen=5))
+
+
+class Stopped(Exception):
+    """Someone asked for the end while we waited for something."""
 
 
 class Supervisor:
-    """Parts are started in order and ended in the opposite order."""
+    """Use as a context: whatever ends the block, no child and no grandchild is left."""
 
-    def __init__(self, parts: Sequence[Part], environment: Mapping[str, str], folder: Path) -> None:
-        self.parts, self.environment, self.folder = list(parts), environment, folder
-        self.asked_to_stop = threading.Event()
-        self._printing = threading.Lock()
+    def __init__(self, speech: Speech | None = None) -> None:
+        self.speech = speech or Speech()
+        self.children: dict[str, Child] = {}
+        self.asked = 0
+        self._selector = selectors.DefaultSelector()
+        self._handlers: dict[signal.Signals, object] = {}
 
-    def catch_signals(self) -> None:
-        for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(sign, self._on_signal)
+    def __enter__(self) -> Supervisor:
+        linux.adopt_orphans()
+        self._bell, self._ringer = socket.socketpair()
+        for end in (self._bell, self._ringer):
+            end.setblocking(False)
+        self._selector.register(self._bell, selectors.EVENT_READ)
+        self._wakeup = signal.set_wakeup_fd(self._ringer.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            self._handlers[number] = signal.signal(number, self._on_signal)
+        self._handlers[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)  # only to ring the bell
+        return self
 
-    def _on_signal(self, sign: int, frame: FrameType | None) -> None:
-        self.asked_to_stop.set()
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        signal.set_wakeup_fd(self._wakeup)
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+        self._selector.close()
+        self._bell.close()
+        self._ringer.close()
 
-    def start(self) -> None:
-        for part in self.parts:
-            self._start(part)
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self.asked += 1
+
+    def start(self, program: Program) -> None:
+        self.children[program.name] = child = Child(program)
+        self._launch(child)
+
+    def until(self, ready: Callable[[], bool], name: str, seconds: float = 60.0) -> None:
+        """Wait until `ready()`. Raises ServiceFailed when the program ends or time runs out, Stopped when asked to."""
+        deadline = time.monotonic() + seconds
+        while not ready():
+            if self.asked:
+                raise Stopped
+            child = self.children[name]
+            if child.process is None or time.monotonic() > deadline:
+                what = "ended while starting" if child.process is None else f"did not answer within {seconds:.0f} s"
+                raise ServiceFailed(f"{name} {what}. {_quoted(child)}", name)
+            self._turn(0.05, restart=False, is_expected=True)
+
+    def perform(self, program: Program) -> None:
+        """Run a program to its end. Raises ServiceFailed when it fails, Stopped when asked to end."""
+        self.start(program)
+        child = self.children[program.name]
+        while child.process is not None:
+            if self.asked:
+                raise Stopped
+            self._turn(0.2, restart=False, is_expected=True)
+        del self.children[program.name]
+        if child.deaths:
+            raise ServiceFailed(f"{program.name} failed. {_quoted(child)}", program.name)
 
     def watch(self) -> None:
-        """Restart what dies until asked to stop. Raises PartFailed when one dies again and again."""
-        while not self.asked_to_stop.wait(0.2):
-            for part in self.parts:
-                if part.child is not None and part.child.poll() is not None:
-                    self._bury(part)
-                elif part.child is None and time.monotonic() >= part.due:
-                    self._start(part)
+        """Show and restart until asked to stop. Raises ServiceFailed when a program dies again and again."""
+        while not self.asked and not self.speech.is_over:
+            self._turn(0.5)
 
     def stop(self) -> None:
-        for part in self.parts:  # ask all at once, so that slow ones end side by side
-            if part.child is not None and part.child.poll() is None:
-                part.child.terminate()
-        for part in reversed(self.parts):
-            if part.child is not None:
-                children.stop(part.child, patience=part.patience)
-                part.child = None
+        """End the programs, then the services that they need; what is late is killed with all it started."""
+        self._stop([child for child in self.children.values() if not child.program.is_service])
+        self._stop(list(self.children.values()))
 
-    def say(self, name: str, line: str) -> None:
-        with self._printing:
-            if sys.stdout.isatty():
-                colour = COLOURS[hash_of(name) % len(COLOURS)]
-                print(f"\x1b[{colour}m{name:>9}\x1b[0m │ {line}", flush=True)
+    def _stop(self, children: Iterable[Child]) -> None:
+        waiting = [child for child in children if child.process is not None]
+        for child in waiting:
+            linux.send(child.process.pid, child.program.stop)  # type: ignore[union-attr]
+        asked, began = self.asked, time.monotonic()
+        while any(child.process for child in waiting):
+            self._turn(0.1, restart=False, is_expected=True)
+            for child in waiting:
+                late = time.monotonic() - began > child.program.patience
+                if child.process is not None and (late or self.asked > asked + 1):
+                    _kill_group(child.process.pid)
+        self._end_orphans()
+
+    def _turn(self, seconds: float, restart: bool = True, is_expected: bool = False) -> None:
+        for key, _ in self._selector.select(seconds):
+            if key.data is None:
+                with suppress(BlockingIOError):
+                    self._bell.recv(4096)
             else:
-                print(f"{name:>9} | {line}", flush=True)
+                self._listen(key.data)
+        self._reap(is_expected)
+        for child in list(self.children.values()) if restart else []:
+            if child.process is None and time.monotonic() >= child.due:
+                self._launch(child)
 
-    def _start(self, part: Part) -> None:
-        part.child = children.start(part.command, output=subprocess.PIPE, env=self.environment, cwd=self.folder)
-        threading.Thread(target=self._pass_on, args=(part.name, part.child), daemon=True).start()
+    def _launch(self, child: Child) -> None:
+        program = child.program
+        program.before()
+        child.process = subprocess.Popen(
+            program.command,
+            env=dict(program.environment),
+            cwd=program.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=program.files,
+            preexec_fn=linux.dies_with_parent(program.stop),
+            **linux.as_user(program.uid),  # type: ignore[call-overload]
+        )
+        os.set_blocking(child.process.stdout.fileno(), False)  # type: ignore[union-attr]
+        self._selector.register(child.process.stdout, selectors.EVENT_READ, child)  # type: ignore[arg-type]
 
-    def _pass_on(self, name: str, child: subprocess.Popen[bytes]) -> None:
-        assert child.stdout is not None
-        for line in child.stdout:
-            self.say(name, line.decode(errors="replace").rstrip())
+    def _listen(self, child: Child) -> None:
+        if child.process is None or child.process.stdout is None:
+            return
+        block = child.process.stdout.read(65536)
+        if block is None:
+            return
+        if not block:  # it closed its output, and may live on
+            self._selector.unregister(child.process.stdout)
+            child.process.stdout.close()
+            child.process.stdout = None
+        *lines, child.unfinished = (child.unfinished + block).split(b"\n")
+        if not block and child.unfinished:
+            lines, child.unfinished = [child.unfinished], b""
+        for line in lines:
+            text = line.decode(errors="replace").rstrip()
+            child.last_words.append(text)
+            self.speech.say(child.program.name, text)
 
-    def _bury(self, part: Part) -> None:
-        assert part.child is not None
-        code = part.child.returncode
-        children.stop(part.child)  # what it left behind in its group goes too
-        part.child = None
-        now = time.monotonic()
-        part.died = [moment for moment in part.died if now - moment < WITHIN] + [now]
-        if len(part.died) > MOST_RESTARTS:
-            raise PartFailed(f"{part.name} ended {len(part.died)} times within {WITHIN:.0f} s; its log above says why.", part.name)
-        part.due = now + min(2.0 ** (len(part.died) - 1), 15.0) - 1.0
-        self.say(part.name, f"ended with code {code}; starting it again ({len(part.died)} of {MOST_RESTARTS})")
+    def _reap(self, is_expected: bool) -> None:
+        """Collect whoever ended: our children, and orphans that came to us."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            for child in list(self.children.values()):
+                if child.process is not None and child.process.pid == pid:
+                    self._bury(child, os.waitstatus_to_exitcode(status), is_expected)
+
+    def _bury(self, child: Child, code: int, is_expected: bool) -> None:
+        assert child.process is not None
+        child.process.returncode = code
+        while child.process.stdout is not None and child.process.stdout in _readable(child.process.stdout):
+            self._listen(child)
+        if child.process.stdout is not None:  # a grandchild holds it open
+            self._selector.unregister(child.process.stdout)
+            child.process.stdout.close()
+        _kill_group(child.process.pid)
+        child.process = None
+        if not (is_expected and code == 0):
+            child.deaths.append(time.monotonic())
+        if not is_expected:
+            self._end_orphans()
+            self._schedule(child, code)
+
+    def _schedule(self, child: Child, code: int) -> None:
+        now, name = time.monotonic(), child.program.name
+        child.deaths = [moment for moment in child.deaths if now - moment < WITHIN]
+        if len(child.deaths) > MOST_DEATHS:
+            raise ServiceFailed(f"{name} ended {len(child.deaths)} times within {WITHIN:.0f} s. {_quoted(child)}", name)
+        pause = min(0.25 * 2 ** len(child.deaths), SLOWEST_RESTART)
+        child.due = now + pause
+        self.speech.say(
+            name, f"ended with code {code}, {len(child.deaths)} of {MOST_DEATHS}; starts again in {pause:.1f} s"
+        )
+
+    def _end_orphans(self) -> None:
+        """Kill what ended programs left behind, in whatever session it is."""
+        known = {child.process.pid for child in self.children.values() if child.process}
+        for orphan in filter(linux.is_alive, set(linux.children_of(os.getpid())) - known):
+            linux.end([orphan, *linux.descendants_of(orphan)], signal.SIGKILL)
 
 
-def hash_of(name: str) -> int:
-    """A small number that is the same in every run, unlike hash()."""
-    return sum(name.encode())
+def _readable(file: object) -> list[object]:
+    with selectors.DefaultSelector() as look:
+        look.register(file, selectors.EVENT_READ)  # type: ignore[arg-type]
+        return [key.fileobj for key, _ in look.select(0)]
+
+
+def _kill_group(pid: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _quoted(child: Child) -> str:
+    return f"Its last words: {' / '.join(child.last_words)}" if child.last_words else "It said nothing."

@@ -2,143 +2,112 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from urllib.request import urlopen
+from socket import socket
+from urllib.error import HTTPError
+from urllib.request import ProxyHandler, build_opener
 
 from app.core.settings import Settings
 from app.embedded import data
-from app.embedded.broker import Broker
-from app.embedded.errors import PartFailed
+from app.embedded import services as servers
 from app.embedded.postgres import Postgres
-from app.embedded.supervisor import Part, Supervisor
+from app.embedded.speech import Speech
+from app.embedded.supervisor import Program, Stopped, Supervisor
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@dataclass
-class Services:
-    """The database and the broker of a data folder."""
+def up(settings: Settings, seed: bool = True) -> None:
+    """Run until asked to stop.
 
-    postgres: Postgres
-    broker: Broker
-
-    @classmethod
-    def of(cls, folder: Path) -> Services:
-        return cls(Postgres(folder / "postgres"), Broker(folder / "broker"))
-
-    def start(self) -> None:
-        try:
-            self.postgres.start()
-            self.postgres.ensure_database()
-            self.broker.start()
-        except BaseException:
-            self.stop()
-            raise
-
-    def stop(self) -> None:
-        self.broker.stop()
-        self.postgres.stop()
-
-    @property
-    def running(self) -> bool:
-        return self.postgres.answers() and self.broker.answers()
-
-
-def environment(settings: Settings, services: Services) -> dict[str, str]:
-    """What the children are told; what the operator set stays as it is."""
+    Raises CannotStart before anything is started, or when something cannot be kept alive; nothing is left running.
+    """
     folder = settings.data.resolve()
-    ours = {
-        "ASSAY_DATA": str(folder),
-        "DATABASE_URL": services.postgres.url(),
-        "BROKER_URL": services.broker.url,
-        "STORAGE_URL": str(folder / "storage"),
-        "SECRET_KEY": data.secret(folder),
-        "PYTHONUNBUFFERED": "1",
-        # Two threads of two processes on two cores stand in each other's way.
-        "OMP_NUM_THREADS": "1",
-    }
-    return {**ours, **os.environ}
+    with data.listen(settings.host, settings.port) as listener, data.prepare(folder):
+        servers.end_leftovers(folder)
+        services = servers.of(settings)
+        with Supervisor(Speech()) as supervisor:
+            try:
+                _run(supervisor, settings, services, listener, seed)
+            except Stopped:
+                pass
+            except OSError as problem:
+                raise data.because(problem, folder) from problem
+            supervisor.speech.write("Ending …")
+    Speech().write("Ended; the data stay.")
 
 
-def parts(settings: Settings) -> list[Part]:
-    celery = [sys.executable, "-m", "celery", "-A", "worker.celery:app"]
-    state = settings.data.resolve() / "beat-schedule"
+def _run(supervisor: Supervisor, settings: Settings, services: servers.Services, listener: socket, seed: bool) -> None:
+    for program, server in services.programs():
+        supervisor.start(program)
+        supervisor.until(server.answers, program.name)
+        if isinstance(server, Postgres):
+            server.ensure_database()
+    told = servers.told(settings, services)
+    supervisor.perform(_assay("migrate", told))
+    if seed and not (services.folder / "seeded").exists():
+        supervisor.perform(_assay("seed", told))
+        (services.folder / "seeded").touch()
+    for program in programs(services.folder, told, listener):
+        supervisor.start(program)
+    supervisor.until(lambda: answers(listener), "web")
+    supervisor.speech.write(welcome(settings))
+    supervisor.watch()
+
+
+def _assay(verb: str, told: Mapping[str, str]) -> Program:
+    return Program(verb, [sys.executable, "-m", "app.cli", verb], told, ROOT)
+
+
+def programs(folder: Path, told: Mapping[str, str], listener: socket) -> list[Program]:
+    celery = [sys.executable, "-m", "celery", "--app", "worker.celery:app", "--quiet"]
+    # Celery warns root at each start; who runs the platform as root has been asked by nobody else either.
+    quiet = {**told, "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}
+    common = ["--loglevel", "warning", "--concurrency", "1", "--without-mingle", "--without-gossip"]
+    web = [sys.executable, "-m", "app.embedded.serve", str(listener.fileno())]
+    desk = [*celery, "worker", "--queues", "desk", "--hostname", "desk@%h", *common]
+    trainer = [*celery, "worker", "--queues", "gpu", "--hostname", "gpu@%h", *common]
+    beat = [*celery, "beat", "--loglevel", "warning", "--pidfile=", "--schedule", str(folder / "beat")]
     return [
-        Part(
-            "web",
-            [sys.executable, "-m", "uvicorn", "app.main:app", "--host", settings.host, "--port", str(settings.port),
-             "--no-access-log", "--timeout-graceful-shutdown", "3"],
-        ),
-        Part("desk", [*celery, "worker", "-Q", "desk", "-c", "1", "-n", "desk@%h", "--loglevel", "WARNING"]),
-        Part("trainer", [*celery, "worker", "-Q", "gpu", "-c", "1", "-n", "gpu@%h", "--loglevel", "WARNING"], patience=15.0),
-        Part("beat", [*celery, "beat", "--loglevel", "WARNING", "--schedule", state]),
-    ]  # fmt: skip
+        Program("web", web, told, ROOT, files=(listener.fileno(),)),
+        Program("desk", desk, quiet, ROOT),
+        # It gives a run some seconds to save a checkpoint, then ends it.
+        Program("trainer", trainer, quiet, ROOT, patience=30.0),
+        Program("beat", beat, told, ROOT),
+    ]
 
 
-def up(settings: Settings, seed: Callable[[dict[str, str]], None], say: Callable[[str], None]) -> None:
-    """Run until asked to stop. Raises CannotStart before anything is started, or when a part cannot be kept alive."""
-    data.check_port(settings.host, settings.port)
-    lock = data.prepare(settings.data)
-    services = Services.of(settings.data.resolve())
-    told = environment(settings, services)
-    supervisor = Supervisor(parts(settings), told, ROOT)
-    supervisor.catch_signals()
+def answers(listener: socket) -> bool:
+    """Does the web server answer (and not only the socket that we hold open for it)?"""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     try:
-        services.start()
-        migrate(told)
-        seed(told)
-        if not supervisor.asked_to_stop.is_set():
-            supervisor.start()
-            _wait_for_web(settings, supervisor)
-            say(welcome(settings))
-            supervisor.watch()
-    finally:
-        supervisor.stop()
-        services.stop()
-        lock.close()
+        build_opener(ProxyHandler({})).open(f"http://{_bracketed(host)}:{port}/healthz", timeout=0.5).close()
+    except HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
-def migrate(told: dict[str, str]) -> None:
-    answer = subprocess.run(
-        [sys.executable, "-m", "alembic", "upgrade", "head"], cwd=ROOT, env=told, capture_output=True, text=True, check=False
-    )
-    if answer.returncode != 0:
-        lines = answer.stderr.strip().splitlines()
-        raise PartFailed(f"The database could not be migrated: {lines[-1] if lines else 'no word why'}", "migrations")
-
-
-def _wait_for_web(settings: Settings, supervisor: Supervisor, patience: float = 60.0) -> None:
-    deadline = time.monotonic() + patience
-    while not supervisor.asked_to_stop.is_set():
-        try:
-            with urlopen(f"{address(settings)}/healthz", timeout=2):
-                return
-        except OSError:
-            web = supervisor.parts[0].child
-            if time.monotonic() > deadline or (web is not None and web.poll() is not None):
-                raise PartFailed("The web server did not come up; its log above says why.", "web") from None
-            time.sleep(0.1)
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def address(settings: Settings) -> str:
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
-    return settings.public_url or f"http://{host}:{settings.port}"
+    return settings.public_url or f"http://{_bracketed(host)}:{settings.port}"
 
 
 def welcome(settings: Settings) -> str:
+    """Where to go and how to sign in."""
     passwords = settings.data.resolve() / "passwords.txt"
     lines = ["", f"  Assay is at {address(settings)}", ""]
     if passwords.exists():
-        lines += ["  Sign in with one of these (kept in " + str(passwords) + ", readable by you alone):", ""]
-        lines += ["    " + line for line in passwords.read_text().strip().splitlines()]
+        lines += [f"  Sign in with one of these (kept in {passwords}, readable by you alone):", ""]
+        lines += [f"    {line}" for line in passwords.read_text().splitlines() if line]
     else:
         lines += ["  Add people with `assay user add`."]
     return "\n".join([*lines, "", "  Ctrl-C ends everything; the data stay.", ""])
-
-
