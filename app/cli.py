@@ -8,13 +8,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.core import db
 from app.core.errors import Refusal
 from app.core.settings import settings
+
+if TYPE_CHECKING:  # commands load what they need: `up` should not wait for the whole site
+    from app.accounts.tables import User
+    from app.core.db import Session
+    from app.projects.tables import Project
 
 cli = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Assay: people's judgements of models, and models from judgements."
@@ -44,9 +48,11 @@ def up(seed: Annotated[bool, typer.Option(help="Make the demonstration project o
 def migrate() -> None:
     """Bring the database to this version's schema."""
     from app.core import migrations
+    from app.core.db import engine
 
     with _services():
         migrations.upgrade()
+        engine().dispose()
     print("The database has this version's schema.")
 
 
@@ -63,7 +69,7 @@ def add_user(
     from app.projects import actions as projects
 
     password = secrets.token_urlsafe(12)
-    with _services(), db.transaction() as session:
+    with _transaction() as session:
         user = accounts.add_user(session, email, name, password, admin)
         if project:
             projects.give_role(session, user, _project(session, project), email, role)
@@ -84,7 +90,7 @@ def import_file(
     from app.samples.importing import import_samples, lines_of
     from app.tasks.actions import cut_tasks
 
-    with _services(), db.transaction() as session, file.open("rb") as lines:
+    with _transaction() as session, file.open("rb") as lines:
         at = _project(session, project)
         author = _person(session, by)
         report = import_samples(session, at, lines_of(lines), media or file.parent, author)
@@ -106,7 +112,7 @@ def export_dataset(
     from app.datasets.export import write_zip
     from app.datasets.tables import Dataset
 
-    with _services(), db.transaction() as session:
+    with _transaction() as session:
         row = session.get(Dataset, dataset)
         if row is None:
             raise Refusal("There is no such dataset.", f"dataset {dataset}")
@@ -119,7 +125,7 @@ def seed() -> None:
     """Make the demonstration project, its people and their work; twice is harmless."""
     from app.demo.seed import seed as sow
 
-    with _services(), db.transaction() as session:
+    with _transaction() as session:
         seeded = sow(session, settings().data.resolve())
     print(
         "The demonstration project is there already."
@@ -155,10 +161,22 @@ def _services() -> Iterator[None]:
         os.environ.update(told)
         settings.cache_clear()
         yield
-        db.engine().dispose()
 
 
-def _project(session: db.Session, slug: str):  # type: ignore[no-untyped-def]
+@contextmanager
+def _transaction() -> Iterator[Session]:
+    """A session on that database; what the block did is committed at its end."""
+    from app.core import db
+
+    with _services():
+        try:
+            with db.transaction() as session:
+                yield session
+        finally:
+            db.engine().dispose()
+
+
+def _project(session: Session, slug: str) -> Project:
     from app.projects.queries import project_by_slug
 
     if (found := project_by_slug(session, slug)) is None:
@@ -166,7 +184,7 @@ def _project(session: db.Session, slug: str):  # type: ignore[no-untyped-def]
     return found
 
 
-def _person(session: db.Session, email: str):  # type: ignore[no-untyped-def]
+def _person(session: Session, email: str) -> User:
     import sqlalchemy as sa
 
     from app.accounts.tables import User

@@ -144,6 +144,15 @@ class Postgres:
             return False
         return True
 
+    def revision(self) -> str | None:
+        """The schema's revision as the last migration left it; None in a database without any."""
+        try:
+            with psycopg.connect(self.url()) as connection:
+                row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        except psycopg.errors.UndefinedTable:
+            return None
+        return str(row[0]) if row else None
+
     def ensure_database(self) -> None:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
