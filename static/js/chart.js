@@ -13,7 +13,7 @@ function options(element, { series, height, x }) {
     stroke: token(`series-${(place % SERIES) + 1}`),
     width: 1.75,
     dash: each.dashed ? [6, 4] : undefined,
-    points: { show: false },
+    points: { show: each.points ?? false, size: 5 },
     value: (_, value) => figures(value),
   }));
   return {
@@ -27,7 +27,7 @@ function options(element, { series, height, x }) {
 }
 
 /**
- * Draw curves in `element`. `series` is a list of {label, values, dashed}; values and `steps` have one length, and a null is a gap.
+ * Draw curves in `element`. `series` is a list of {label, values, dashed, points}; values and `steps` have one length, and a null is a gap.
  * Returns {setData(steps, columns), append(step, values), destroy()}.
  */
 export function lineChart(element, { series, steps = [], height = 220, x = "step" }) {
