@@ -26,9 +26,10 @@ from app.samples.tables import Sample
 
 
 class Plan(NamedTuple):
-    """What a freeze would take: the accepted revisions, and each sample's split."""
+    """What a freeze would take: the accepted revisions, the samples that make pairs, and each sample's split."""
 
     rows: list[queries.Accepted]
+    paired: set[int]
     splits: dict[int, str]
 
 
@@ -40,18 +41,18 @@ def freeze(session: Session, seat: Seat, name: str, held_out_share: float = 0.2,
     """
     name = _checked_name(name)
     plan = planned(session, seat, held_out_share, seed)
+    if not plan.paired:
+        raise NoPairs(
+            "No accepted annotation makes a preference pair.",
+            "annotations",
+            "Accept annotations under Reviews first.",
+        )
     dataset = _row(session, seat, name)
     place = storage.dataset_folder(dataset.id)
     census, credits = Census(), set[str]()
     with folders.made_whole(place) as aside:
         folders.write_lines(aside, _counted(_found(session, plan), census, credits))
         counts = census.as_counts()
-        if not counts["pairs"]:
-            raise NoPairs(
-                "No accepted annotation makes a preference pair.",
-                "annotations",
-                "Accept annotations under Reviews first.",
-            )
         settings = {"held_out_share": held_out_share, "seed": seed, "left_out": dict(sorted(census.left_out.items()))}
         folders.write_card(aside, _card(seat, name, counts, settings, sorted(credits)))
         dataset.sha256 = folders.seal(aside)
@@ -82,7 +83,7 @@ def planned(session: Session, seat: Seat, held_out_share: float, seed: int) -> P
     paired = {judged.sample.id for judged in queries.judged(session, rows) if lines_of(judged, "").pairs}
     blobs = queries.blobs_of(session, seat.project.id)
     of_rows = {row.sample_id: blobs.get(row.sample_id, set()) for row in rows}
-    return Plan(rows, split(of_rows, paired, held_out_share, seed))
+    return Plan(rows, paired, split(of_rows, paired, held_out_share, seed))
 
 
 def _found(session: Session, plan: Plan) -> Iterator[tuple[Sample, Lines, int]]:

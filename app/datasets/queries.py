@@ -105,3 +105,13 @@ def dataset(session: Session, seat: Seat, dataset_id: int) -> Dataset:
 def next_version(session: Session, project_id: int, name: str) -> int:
     query = sa.select(sa.func.coalesce(sa.func.max(Dataset.version), 0) + 1)
     return session.scalar(query.where(Dataset.project_id == project_id, Dataset.name == name)) or 1
+
+
+def first_media(session: Session, seat: Seat, sample_ids: list[int]) -> dict[int, int]:
+    """Sample id → the id of its first picture."""
+    rows = session.execute(
+        sa.select(Medium.sample_id, Medium.id)
+        .join(Sample)
+        .where(Sample.project_id == seat.project.id, Medium.sample_id.in_(sample_ids), Medium.position == 0)
+    )
+    return {row.sample_id: row.id for row in rows}

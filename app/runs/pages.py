@@ -11,12 +11,14 @@ from pydantic import Field
 from app.core.db import Db, Session
 from app.core.errors import Invalid, NotFound
 from app.core.html import page, redirect, wants_json
+from app.datasets.uses import TELLERS
 from app.projects.guard import Overseer, Researcher, Seat
-from app.runs import actions, forms, live, queries, results
+from app.runs import actions, forms, live, queries, results, uses
 from app.runs.kinds import KINDS
 from app.runs.tables import Run
 
 router = APIRouter(prefix="/projects/{slug}/runs")
+TELLERS.append(uses.uses_of)
 Line = Annotated[str, Query(max_length=200)]
 Number = Annotated[int, Query(ge=0, lt=2**63)]
 RunId = Annotated[int, Path(ge=1, lt=2**63)]

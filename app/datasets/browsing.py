@@ -1,0 +1,76 @@
+"""Looking at frozen pairs: chosen and rejected side by side, under the picture and the question."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, NamedTuple
+
+from app.datasets import reading
+from app.datasets.reading import FrozenSample
+
+PAGE = 12
+
+
+class Filters(NamedTuple):
+    """What the browser is narrowed to; empty strings narrow nothing."""
+
+    split: str = ""
+    question_type: str = ""
+    domain: str = ""
+
+    def pass_(self, line: dict[str, Any]) -> bool:
+        return all(wanted in ("", line[name]) for name, wanted in self._asdict().items())
+
+
+class Side(NamedTuple):
+    key: str
+    text: str
+    by: str
+    """The model's name, or that an annotator wrote it."""
+    rank: int | None
+    scores: dict[str, float]
+    critique: str
+
+
+class Shown(NamedTuple):
+    """One pair of a sample."""
+
+    chosen: Side
+    rejected: Side
+
+
+class Group(NamedTuple):
+    """A sample and those of its pairs that stand on this page."""
+
+    line: dict[str, Any]
+    pairs: list[Shown]
+
+    @property
+    def sample_id(self) -> int:
+        return int(self.line["id"].removeprefix("s"))
+
+
+def page_of(dataset_id: int, filters: Filters, after: int) -> tuple[list[Group], int | None]:
+    """PAGE pairs from the place `after` on, by sample, and the place where the next page begins."""
+    found = list(islice(_pairs(dataset_id, filters), after, after + PAGE + 1))
+    groups: list[Group] = []
+    for sample, pair in found[:PAGE]:
+        if not groups or groups[-1].line["id"] != sample.line["id"]:
+            groups.append(Group(sample.line, []))
+        groups[-1].pairs.append(Shown(side_of(sample, pair["chosen"]), side_of(sample, pair["rejected"])))
+    return groups, after + PAGE if len(found) > PAGE else None
+
+
+def _pairs(dataset_id: int, filters: Filters) -> Iterator[tuple[FrozenSample, dict[str, str]]]:
+    for sample in reading.samples(dataset_id):
+        if filters.pass_(sample.line):
+            for pair in sample.pairs:
+                yield sample, pair
+
+
+def side_of(sample: FrozenSample, key: str) -> Side:
+    response = sample.response(key)
+    written = {"positive": "positive sample, by an annotator", "negative": "negative sample, by an annotator"}
+    by = written.get(response["origin"]) or response["model"] or "unnamed model"
+    return Side(key, response["text"], by, response["rank"], response["scores"], response["critique"])

@@ -1,0 +1,31 @@
+"""Who reads a dataset. Rooms above tell it here, so that a dataset's page can show readers that it does not know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from app.core.db import Session
+from app.datasets.tables import Dataset
+from app.projects.guard import Seat
+
+
+class Use(NamedTuple):
+    """One reader; `margins` is the file in which it left a reward margin for each pair, if it did."""
+
+    id: int
+    kind: str
+    name: str
+    state: str
+    href: str
+    margins: Path | None = None
+
+
+Teller = Callable[[Session, Seat, Dataset], list[Use]]
+TELLERS: list[Teller] = []
+
+
+def uses_of(session: Session, seat: Seat, dataset: Dataset) -> list[Use]:
+    """Every reader, oldest first."""
+    return [use for tell in TELLERS for use in tell(session, seat, dataset)]
