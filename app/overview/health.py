@@ -22,7 +22,7 @@ def parts() -> dict[str, str]:
 def _try(check: Callable[[], object]) -> str:
     try:
         check()
-    except (SQLAlchemyError, redis.RedisError, OSError) as problem:
+    except (SQLAlchemyError, redis.RedisError, OSError, ValueError) as problem:
         return type(problem).__name__
     return "ok"
 

@@ -6,6 +6,7 @@ import datetime as dt
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
 
 from app.accounts.queries import recent_changes
 from app.accounts.tables import User
@@ -144,14 +145,15 @@ def _href(seat: Seat, subject: str) -> str | None:
 
 def waiting_reviews(session: Session, project_id: int) -> int:
     """Annotations whose latest revision nobody has reviewed."""
-    latest = sa.select(sa.func.max(Revision.id)).where(Revision.annotation_id == Annotation.id).scalar_subquery()
+    later = aliased(Revision)
+    superseded = sa.exists().where(later.annotation_id == Revision.annotation_id, later.number > Revision.number)
     return (
         session.scalar(
             sa.select(sa.func.count())
             .select_from(Annotation)
-            .join(Revision, Revision.id == latest)
+            .join(Revision, Revision.annotation_id == Annotation.id)
             .outerjoin(Review, Review.revision_id == Revision.id)
-            .where(Annotation.project_id == project_id, Review.id.is_(None))
+            .where(Annotation.project_id == project_id, Review.id.is_(None), ~superseded)
         )
         or 0
     )

@@ -1,0 +1,168 @@
+"""The whole loop in a real browser: from a signed-in annotator to an evaluated policy, on the tiny model."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import time
+import zipfile
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.flows.conftest import Platform
+
+pytestmark = pytest.mark.timeout(600)
+AT = "/projects/demo"
+Enter = Callable[[str], Page]
+
+
+def test_an_annotator_judges_a_sample_by_keyboard_and_gets_the_next(enter: Enter) -> None:
+    page = enter("ana")
+    page.goto(f"{AT}/annotate")
+    first = page.url
+    expect(page.locator("[data-cell]")).to_have_count(12)
+    assert not re.search(r"demo-[abcd]", page.content()), "a model's name reached the annotator"
+    page.locator("[data-cell]").first.click()
+    for score in "454543212121":
+        page.keyboard.press(score)
+    for number, reason in enumerate(page.locator("[data-reason]").all()):
+        reason.fill(f"Reason {number}: says what is there, leaves out the rest.")
+    page.locator("[data-rank-reason]").fill("The first names the most of what is there.")
+    page.locator("[data-typed]").fill("A B C=D")
+    page.locator("[data-typed]").press("Enter")
+    expect(page.locator("[data-words]")).to_contain_text("A > B > C = D")
+    _submit(page)
+    expect(page).not_to_have_url(first)
+    page.goto(f"{AT}/annotations/mine")
+    expect(page.locator("table tbody tr").first).to_be_visible()
+
+
+def _submit(page: Page) -> None:
+    """Ctrl+Enter, and once more where a warning asks."""
+    before = page.url
+    for _ in range(4):
+        page.keyboard.press("Control+Enter")
+        page.wait_for_timeout(1500)
+        if page.url != before:
+            return
+
+
+def test_a_reviewer_accepts_what_waits(enter: Enter) -> None:
+    page = enter("rosa")
+    page.goto(f"{AT}/reviews")
+    page.get_by_role("link", name="Review the first").click()
+    reviewed = page.url
+    page.get_by_role("button", name="Accept").click()
+    expect(page).not_to_have_url(reviewed)
+    page.goto(reviewed)
+    expect(page.locator("[data-state=accepted]").first).to_be_visible()
+
+
+def test_an_admin_sees_agreement_over_the_annotations_that_exist(enter: Enter) -> None:
+    page = enter("admin")
+    page.goto(f"{AT}/quality")
+    for words in ("Helpfulness", "Faithfulness", "Ethical considerations", "Kendall"):
+        expect(page.get_by_text(words).first).to_be_visible()
+    assert re.search(r"[01]\.\d\d", page.locator("main").inner_text()), "no figure of agreement is shown"
+
+
+def test_a_researcher_freezes_and_downloads_a_dataset(enter: Enter) -> None:
+    page = enter("rui")
+    page.goto(f"{AT}/datasets")
+    page.locator("input[name=name]").fill("from the flow")
+    page.get_by_role("button", name=re.compile("Freeze")).last.click()
+    expect(page).to_have_url(re.compile(r"/datasets/\d+$"))
+    answer = page.request.get(f"{page.url}/export?format=mm-rlhf")
+    assert answer.ok, answer.status
+    archive = zipfile.ZipFile(io.BytesIO(answer.body()))
+    lines = [json.loads(line) for line in archive.read("dpo_pairs.jsonl").splitlines()]
+    assert {"id", "prompt", "chosen", "rejected", "chosen_reason", "rejected_reason"} <= set(lines[0])
+    assert all(line["image" if "image" in line else "video"] for line in lines)
+
+
+def test_the_first_runs_end_and_lead_from_reasons_to_an_evaluated_policy(enter: Enter, platform: Platform) -> None:
+    """Seeding queued one run of each recipe; the trainer has been at them since the start."""
+    page = enter("rui")
+    for run, recipe in enumerate(("expand", "reward", "score", "mm_dpo", "evaluate"), 1):
+        page.goto(f"{AT}/runs/{run}")
+        _until(page, "done", platform)
+        assert recipe in platform.log or page.locator("h1").is_visible()
+    expect(page.get_by_text(re.compile("win rate", re.I)).first).to_be_visible()
+    page.goto(f"{AT}/runs/4")
+    expect(page.locator(".uplot").first).to_be_visible()
+    names = {name for line in _metrics(platform, 4) if line["kind"] == "metric" for name in line["values"]}
+    assert {"loss", "accuracy"} <= names
+    assert {name for name in names if "beta" in name}, "β is not reported"
+
+
+def _metrics(platform: Platform, run: int) -> list[dict[str, object]]:
+    path = platform.data / "storage" / "runs" / str(run) / "metrics.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def _until(page: Page, state: str, platform: Platform, patience: float = 420) -> None:
+    deadline = time.monotonic() + patience
+    while (now := page.locator("#run").get_attribute("data-state")) != state:
+        if now in ("failed", "cancelled") or time.monotonic() > deadline:
+            pytest.fail(f"{page.url} is {now}:\n{page.locator('main').inner_text()[-3000:]}")
+        page.wait_for_timeout(1000)
+
+
+def test_a_run_started_from_the_form_shows_its_curves_live_and_is_cancelled_by_name(
+    enter: Enter, platform: Platform
+) -> None:
+    page = enter("rui")
+    page.goto(f"{AT}/runs/new?recipe=reward&preset=tiny")
+    page.locator("#name").fill("long enough to cancel")
+    page.locator("#epochs").fill("100")
+    page.get_by_role("button", name="Start the run").click()
+    expect(page).to_have_url(re.compile(r"/runs/\d+$"))
+    expect(page.locator(".uplot").first).to_be_visible(timeout=120_000)  # without a reload: the stream brought it
+    asked = time.monotonic()
+    page.get_by_role("button", name=re.compile("Cancel")).first.click()
+    if page.get_by_role("dialog").is_visible():
+        page.get_by_role("dialog").get_by_role("button", name=re.compile("Cancel")).first.click()
+    _reload_until(page, "cancelled")
+    assert time.monotonic() - asked < 15
+    expect(page.get_by_text("Cancelled by Rui")).to_be_visible()
+
+
+def _reload_until(page: Page, state: str, patience: float = 15) -> None:
+    deadline = time.monotonic() + patience
+    while page.locator("#run").get_attribute("data-state") != state and time.monotonic() < deadline:
+        page.wait_for_timeout(500)
+        page.reload()
+    assert page.locator("#run").get_attribute("data-state") == state
+
+
+def test_expanding_with_neither_endpoint_nor_model_is_refused_with_what_to_set(enter: Enter) -> None:
+    page = enter("rui")
+    page.goto(f"{AT}/runs/new?recipe=expand")
+    page.locator("#expander").select_option("endpoint")
+    page.get_by_role("button", name="Start the run").click()
+    expect(page.get_by_text(re.compile("OPENAI_BASE_URL")).first).to_be_visible()
+
+
+def test_a_base_model_that_does_not_exist_is_refused_by_name(enter: Enter) -> None:
+    page = enter("rui")
+    page.goto(f"{AT}/runs/new?recipe=mm_dpo&preset=tiny")
+    page.locator("#base").fill("/no/such/model")
+    page.get_by_role("button", name="Start the run").click()
+    expect(page.get_by_text("/no/such/model").first).to_be_visible()
+    expect(page.locator("[role=alert]").first).to_be_visible()
+
+
+def test_an_annotator_finds_no_runs_and_a_stranger_no_project(enter: Enter, platform: Platform) -> None:
+    page = enter("ana")
+    assert page.goto(f"{AT}/runs").status == 403  # type: ignore[union-attr]
+    assert page.goto("/projects/elsewhere").status == 404  # type: ignore[union-attr]
+
+
+def test_metric_lines_rise_and_none_is_lost(platform: Platform) -> None:
+    steps = [int(str(line["step"])) for line in _metrics(platform, 2) if line["kind"] == "metric" and line["split"] == "train"]
+    assert len(steps) > 3
+    assert all(later > earlier for earlier, later in pairwise(steps))
