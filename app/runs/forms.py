@@ -8,6 +8,7 @@ from typing import Any
 
 from app.core.db import Session
 from app.core.errors import Refusal
+from app.core.settings import settings
 from app.projects.guard import Seat
 from app.runs import actions, queries, reading
 from app.runs.kinds import KINDS, Kind, Role
@@ -49,13 +50,13 @@ class Form:
     def presets(self) -> list[str]:
         return list(recipes.PRESETS[self.kind.recipe])
 
+    def placeholder(self, name: str) -> str:
+        """What an empty field stands for, where that is the platform's to say."""
+        return settings().base_model_or_tiny() if name == "base" and self.kind.has_base else ""
+
     def error(self, name: str) -> str:
         """What is wrong with a field, for the words beneath it."""
         return self.refusal.what if self.refusal and self.refusal.where == name else ""
-
-    def is_about_a_field(self) -> bool:
-        known = {spec.name for spec in recipes.fields_of(self.kind.recipe)} | {role.name for role in self.kind.roles}
-        return bool(self.refusal) and self.refusal is not None and self.refusal.where in known | {"name"}
 
 
 def fresh(recipe: str, preset: str) -> Form:

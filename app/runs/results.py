@@ -11,22 +11,25 @@ from app.runs import queries, reading
 from app.runs.tables import Run
 
 LABELS = {
-    "acc": "ACC",
-    "acc_plus": "ACC+",
-    "accuracy": "Accuracy",
     "win_rate": "Win rate",
-    "pairs": "Pairs",
-    "samples": "Samples",
+    "accuracy": "Accuracy",
+    "acc_plus": "ACC+",
+    "acc_given": "ACC, critiques given",
+    "acc_plus_given": "ACC+, critiques given",
+    "acc_own": "ACC, own critiques",
+    "acc_plus_own": "ACC+, own critiques",
+    "acc_none": "ACC, no critiques",
+    "acc_plus_none": "ACC+, no critiques",
+    "acc_train": "ACC, training samples",
+    "acc_held_out": "ACC, held-out samples",
     "contradicted": "Contradicted pairs",
     "mean_margin": "Mean margin δ",
-    "steps": "Steps",
+    "smallest_margin": "Smallest margin δ",
+    "largest_margin": "Largest margin δ",
+    "pairs": "Pairs",
+    "samples": "Samples",
     "responses": "Responses",
-    "acc_given": "ACC, critiques given",
-    "acc_own": "ACC, own critiques",
-    "acc_none": "ACC, no critiques",
-    "acc_plus_given": "ACC+, critiques given",
-    "acc_plus_own": "ACC+, own critiques",
-    "acc_plus_none": "ACC+, no critiques",
+    "steps": "Steps",
 }
 
 
@@ -89,9 +92,11 @@ def _critiques(session: Session, run: Run, after: int) -> dict[str, Any]:
 
 
 def numbers(result: dict[str, Any]) -> list[tuple[str, str]]:
-    """The summary's numbers as labels and words; shares as percentages."""
+    """The summary's numbers as labels and words, those with a label of their own first; shares as percentages."""
+    order = {name: place for place, name in enumerate(LABELS)}
     return [
-        (LABELS.get(name, name.replace("_", " ").capitalize()), _said(name, value)) for name, value in result.items()
+        (LABELS.get(name, name.replace("_", " ").capitalize()), _said(name, value))
+        for name, value in sorted(result.items(), key=lambda each: order.get(each[0], len(order)))
     ]
 
 

@@ -3,6 +3,8 @@ import uPlot from "/static/vendor/uPlot/uPlot.esm.js";
 
 const SERIES = 7;
 const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+// A learning rate is far below what a locale's three decimals show.
+const tickWords = (tick) => (Math.abs(tick) >= 1 ? tick.toLocaleString("en") : String(Number(tick.toPrecision(3))));
 const figures = (value) => (value == null ? "–" : Number(value).toPrecision(4));
 
 function options(element, { series, height, x }) {
@@ -21,7 +23,7 @@ function options(element, { series, height, x }) {
     height,
     scales: { x: { time: false } },
     series: [{ label: x }, ...drawn],
-    axes: [axis, { ...axis, size: 56 }],
+    axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map(tickWords) }],
     cursor: { points: { size: 7 } },
   };
 }

@@ -45,7 +45,7 @@ def test_a_half_written_line_is_left_for_the_next_look(tmp_path: Path) -> None:
     assert [line.payload["text"] for line in reader.read()] == ["one"]
     assert reader.read() == []
     with path.open("ab") as file:
-        file.write("te\",\"text\":\"zwölf\"}\n".encode())
+        file.write('te","text":"zwölf"}\n'.encode())
     (second,) = reader.read()
     assert (second.offset, second.payload["text"]) == (29, "zwölf")
 
@@ -105,8 +105,10 @@ def test_stopping_a_run_ends_its_grandchildren_too(tmp_path: Path, monkeypatch: 
 
 
 def test_a_process_that_does_not_listen_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    deaf = "import pathlib, signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); " \
+    deaf = (
+        "import pathlib, signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
         "pathlib.Path(sys.argv[1], 'ready').touch(); time.sleep(600)"
+    )
     monkeypatch.setattr(process, "command", lambda recipe, folder: [sys.executable, "-c", deaf, str(folder)])
     running = process.start("reward", tmp_path)
     patiently((tmp_path / "ready").exists)

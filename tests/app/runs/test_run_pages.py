@@ -229,7 +229,9 @@ def test_the_stream_goes_on_after_the_last_event_id(story: stories.Story, rita: 
     ids = reported(story.session, run, 1, 2, 3)
     stories.end(story.session, run)
     answer = rita.get(f"{story.at}/{run.id}/events", headers={"last-event-id": str(ids[1])})
-    assert [(number, data["step"]) for name, number, data in events(answer.text) if name == "metric"] == [(str(ids[2]), 3)]
+    assert [(number, data["step"]) for name, number, data in events(answer.text) if name == "metric"] == [
+        (str(ids[2]), 3)
+    ]
 
 
 def test_the_stream_sends_what_comes_while_it_is_open(

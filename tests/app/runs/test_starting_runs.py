@@ -24,14 +24,18 @@ def test_a_started_run_waits_and_is_in_the_audit_log(story: stories.Story) -> No
     assert queries.state_of(run) == "waiting"
     assert run.config["critiques"] == "human"
     assert run.config["learning_rate"] == 1e-6, "fields that nobody named have their defaults"
-    assert story.session.scalar(sa.select(AuditEntry.action).where(AuditEntry.subject == f"run {run.id}")) == "run.started"
+    assert (
+        story.session.scalar(sa.select(AuditEntry.action).where(AuditEntry.subject == f"run {run.id}")) == "run.started"
+    )
 
 
 @pytest.mark.parametrize(
     ("config", "field"),
     [({"learning_rate": 7.0}, "learning_rate"), ({"epochs": "two"}, "epochs"), ({"no_such": 1}, "no_such")],
 )
-def test_a_wrong_config_is_refused_naming_the_field(story: stories.Story, config: dict[str, object], field: str) -> None:
+def test_a_wrong_config_is_refused_naming_the_field(
+    story: stories.Story, config: dict[str, object], field: str
+) -> None:
     with pytest.raises(refusals.BadConfig) as told:
         story.start(config={"base": str(story.base), **config})
     assert told.value.where == field
