@@ -26,12 +26,11 @@ def up(settings: Settings, seed: bool = True) -> None:
     Raises CannotStart before anything is started, or when something cannot be kept alive; nothing is left running.
     """
     folder = settings.data.resolve()
-    with data.listen(settings.host, settings.port) as listener, data.prepare(folder):
-        servers.end_leftovers(folder)
-        services = servers.of(settings)
-        with Supervisor(Speech()) as supervisor:
+    with data.prepare(folder):
+        servers.end_leftovers(folder)  # they may hold the port
+        with data.listen(settings.host, settings.port) as listener, Supervisor() as supervisor:
             try:
-                _run(supervisor, settings, services, listener, seed)
+                _run(supervisor, settings, servers.of(settings), listener, seed)
             except Stopped:
                 pass
             except OSError as problem:

@@ -1,0 +1,23 @@
+# Two images from one file: `web` (web server, worker, beat, migrations) and `trainer` (the same with torch).
+FROM python:3.11-slim-bookworm AS web
+ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN useradd --create-home --uid 10001 assay && install --directory --owner=assay /srv/storage
+WORKDIR /srv/assay
+COPY pyproject.toml README.md alembic.ini ./
+COPY app app
+COPY worker worker
+COPY ml ml
+COPY migrations migrations
+COPY templates templates
+COPY static static
+RUN pip install --editable '.[video]'
+USER assay
+EXPOSE 8000
+CMD ["uvicorn", "app.main:app", "--host", "0.0.0.0", "--port", "8000"]
+
+FROM web AS trainer
+USER root
+RUN pip install --editable '.[ml,video]' \
+ && install --directory --owner=assay /home/assay/.cache /home/assay/.cache/huggingface
+USER assay
+CMD ["celery", "--app", "worker.celery:app", "worker", "--queues", "gpu", "--concurrency", "1"]
