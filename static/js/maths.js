@@ -1,5 +1,5 @@
-// Draws what Markdown left in spans of class "math". KaTeX is fetched only where a page has any.
-const spans = [...document.querySelectorAll(".math")];
+// Draws what Markdown left in elements of class "math" (a block holds a span). KaTeX is fetched only where a page has any.
+const spans = [...document.querySelectorAll(".math:not(:has(.math))")];
 
 async function draw() {
   const sheet = document.createElement("link");
@@ -9,7 +9,7 @@ async function draw() {
   const { default: katex } = await import("/static/vendor/katex/katex.mjs");
   for (const span of spans) {
     const text = span.textContent;
-    katex.render(text, span, { displayMode: span.classList.contains("display"), throwOnError: false, maxExpand: 200 });
+    katex.render(text, span, { displayMode: Boolean(span.closest(".display, .block")), throwOnError: false, maxExpand: 200 });
     span.title = text;
   }
 }

@@ -64,7 +64,7 @@ document.addEventListener("keydown", (event) => {
   if (typing(event) || !viewers.length) return;
   const [, keys] = viewers.find(([viewer]) => viewer.contains(event.target)) ?? viewers[0];
   const act = keys[event.key];
-  if (!act || (event.key === "0" && event.target.closest?.("[data-matrix]"))) return;
+  if (!act) return;
   event.preventDefault();
   act();
 });
