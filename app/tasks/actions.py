@@ -275,9 +275,7 @@ def _readable(text: str) -> str:
 def sweep_leases(session: Session) -> int:
     """End every lease whose time has run out, at the moment when it did; returns how many."""
     stale = (
-        sa.select(Lease.id)
-        .where(Lease.ended_at.is_(None), Lease.expires_at < now())
-        .with_for_update(skip_locked=True)
+        sa.select(Lease.id).where(Lease.ended_at.is_(None), Lease.expires_at < now()).with_for_update(skip_locked=True)
     )
     ended = session.scalars(
         sa.update(Lease)

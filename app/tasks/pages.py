@@ -41,7 +41,7 @@ def samples(
         more=rows[PAGE - 1].id if len(rows) > PAGE else None,
         states=queries.states_of(session, [row.id for row in rows]),
         total=count(session, query),
-        uncut=count(session, queries.in_state(matching(seat, Filters()), "uncut")),
+        short=queries.short_of_tasks(session, seat.project),
         progress=queries.progress(session, seat.project.id),
         filters=filters,
         state=state,

@@ -11,6 +11,7 @@ from app.accounts.tables import User
 from app.core.db import Session
 from app.core.errors import NotFound
 from app.projects.guard import Seat
+from app.projects.tables import Project
 from app.samples.tables import Sample
 from app.tasks.tables import Flag, Lease, Skip, Task
 
@@ -181,6 +182,15 @@ def in_state(query: sa.Select[Sample], state: str) -> sa.Select[Sample]:
     to_do = sa.exists().where(Task.sample_id == Sample.id, Task.done_at.is_(None))
     wanted = {"uncut": ~some, "open": to_do, "done": some & ~to_do}.get(state)
     return query if wanted is None else query.where(wanted)
+
+
+def short_of_tasks(session: Session, project: Project) -> int:
+    """How many samples have fewer tasks than the project's overlap asks for; replacements do not count."""
+    live = sa.select(sa.func.count()).where(Task.sample_id == Sample.id, Task.replaces_id.is_(None)).scalar_subquery()
+    query = (
+        sa.select(sa.func.count()).select_from(Sample).where(Sample.project_id == project.id, live < project.overlap)
+    )
+    return session.scalar(query) or 0
 
 
 def states_of(session: Session, sample_ids: list[int]) -> dict[int, tuple[int, int]]:
