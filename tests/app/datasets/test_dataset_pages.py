@@ -24,7 +24,7 @@ AT = "/projects/streets/datasets"
 JSON = {"accept": "application/json"}
 
 
-@pytest.fixture()
+@pytest.fixture
 def ray(client: TestClient, session: Session) -> Seat:
     """A researcher, signed in, in a project with three accepted judgements."""
     seat = judged_project(session, samples=3, accepted=3)
