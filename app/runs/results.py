@@ -58,10 +58,22 @@ def shown(session: Session, run: Run, after: int) -> dict[str, Any]:
         return found
     evaluation = reading.evaluation(run)
     if run.recipe == "evaluate":
-        likelihood = [(f"{who}, likelihood a token", each) for who, each in evaluation.get("likelihood", {}).items()]
-        return found | {"tables": likelihood, "wins": evaluation.get("wins", {}), "outputs": reading.outputs(run)}
-    tables = [(WORDS.get(mode, mode), each) for mode, each in evaluation.items()]
+        wins = evaluation.get("wins", {})
+        return found | {"tables": _sides(evaluation), "wins": wins, "outputs": reading.outputs(run)}
+    tables = [(WORDS.get(name, name), each) for name, each in evaluation.items() if _is_table(each)]
     return found | {"tables": tables, "contradicted": contradicted(run, evaluation)}
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict) and "overall" in value
+
+
+def _sides(evaluation: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Each side's own likelihoods, and what the policy gained on its base, which is the implicit reward."""
+    each = evaluation.get("likelihood", {})
+    found = [(f"{side}'s likelihood a token", each.get(side)) for side in ("policy", "base")]
+    found.append((WORDS["implicit_reward"], evaluation.get("log_probability", {}).get("gain")))
+    return [(title, table) for title, table in found if _is_table(table)]
 
 
 WORDS = {
@@ -70,6 +82,8 @@ WORDS = {
     "none": "without critiques",
     "train": "training samples",
     "held_out": "held-out samples",
+    "implicit_reward": "implicit reward: the policy's gain over its reference",
+    "likelihood": "policy's likelihood a token",
 }
 
 
@@ -81,6 +95,8 @@ def contradicted(run: Run, evaluation: dict[str, Any]) -> list[dict[str, Any]]:
     """Pairs in which the reward model contradicts the people."""
     if run.recipe == "score":
         return reading.contradicted(run)
+    if run.recipe != "reward":
+        return []
     first: dict[str, Any] = next(iter(evaluation.values()), {})
     return list(first.get("contradicted", []))[: reading.MOST]
 

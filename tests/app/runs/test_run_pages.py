@@ -260,3 +260,44 @@ def test_a_run_that_runs_can_be_asked_to_stop_and_says_so(story: stories.Story, 
     run.claimed_by, run.claimed_at, run.heartbeat_at, run.started_at = "w", now(), now(), now()
     story.session.commit()
     assert "Being cancelled by Rita" in rita.post(f"{story.at}/{run.id}/cancellation").text
+
+
+@pytest.mark.parametrize(
+    ("recipe", "evaluation", "words"),
+    [
+        ("mm_dpo", {"implicit_reward": {}, "dpo_loss": 0.2}, "implicit reward"),
+        (
+            "evaluate",
+            {"likelihood": {"policy": {}, "base": {}}, "wins": {"win": 3, "loss": 1, "tie": 0, "win_rate": 0.75}},
+            "75.0 %",
+        ),
+    ],
+)
+def test_what_aligning_and_evaluating_leave_is_shown(
+    story: stories.Story, rita: TestClient, recipe: str, evaluation: dict[str, dict[str, object]], words: str
+) -> None:
+    row = {"acc": 0.5, "acc_plus": 0.25, "pairs": 4, "samples": 2, "mean_margin": 0.5}
+    table = {"overall": row, "by_question_type": {"mcq": row}, "by_domain": {"image": row}}
+    filled = {
+        name: table if value == {} else dict.fromkeys(value, table) if name == "likelihood" else value
+        for name, value in evaluation.items()
+    }
+    run = Run(
+        project_id=story.project.id, recipe=recipe, name="by hand", config={}, created_by=story.seat.user.id,
+        result={"accuracy": 0.5},
+    )  # fmt: skip
+    story.session.add(run)
+    story.session.flush()
+    output = storage.run_folder(run.id) / "output"
+    output.mkdir(parents=True)
+    (output / "evaluation.json").write_text(json.dumps(filled))
+    side = {"text": "An <answer>.", "reward": None, "critique": ""}
+    (output / "outputs.jsonl").write_text(
+        json.dumps({"sample": "s0", "prompt": "What?", "policy": side, "base": side}) + "\n"
+    )
+    stories.end(story.session, run)
+    answer = rita.get(f"{story.at}/{run.id}")
+    assert answer.status_code == 200
+    assert words in answer.text
+    assert "25.0 %" in answer.text
+    assert ("An &lt;answer&gt;." in answer.text) == (recipe == "evaluate")
