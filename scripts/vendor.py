@@ -24,16 +24,31 @@ INTER = [f"inter-{script}-wght-normal.woff2" for script in ("latin", "latin-ext"
 # package, version, folder, {path in the package (a folder ends in "/": its .woff2 files): name in the folder}
 PINS: list[tuple[str, str, str, dict[str, str]]] = [
     ("htmx.org", "4.0.1", "htmx", {"dist/htmx.min.js": "htmx.min.js", "LICENSE": "LICENSE"}),
-    ("uplot", "1.6.32", "uPlot", {"dist/uPlot.esm.js": "uPlot.esm.js", "dist/uPlot.min.css": "uPlot.min.css", "LICENSE": "LICENSE"}),
+    (
+        "uplot",
+        "1.6.32",
+        "uPlot",
+        {"dist/uPlot.esm.js": "uPlot.esm.js", "dist/uPlot.min.css": "uPlot.min.css", "LICENSE": "LICENSE"},
+    ),
     ("sortablejs", "1.15.7", "sortable", {"Sortable.min.js": "Sortable.min.js", "LICENSE": "LICENSE"}),
     ("@panzoom/panzoom", "4.6.2", "panzoom", {"dist/panzoom.es.js": "panzoom.es.js", "MIT-License.txt": "LICENSE"}),
     (
         "katex",
         "0.19.1",
         "katex",
-        {"dist/katex.mjs": "katex.mjs", "dist/katex.min.css": "katex.min.css", "dist/fonts/": "fonts/", "LICENSE": "LICENSE"},
+        {
+            "dist/katex.mjs": "katex.mjs",
+            "dist/katex.min.css": "katex.min.css",
+            "dist/fonts/": "fonts/",
+            "LICENSE": "LICENSE",
+        },
     ),
-    ("@fontsource-variable/inter", "5.3.0", "inter", {f"files/{name}": name for name in INTER} | {"LICENSE": "LICENSE"}),
+    (
+        "@fontsource-variable/inter",
+        "5.3.0",
+        "inter",
+        {f"files/{name}": name for name in INTER} | {"LICENSE": "LICENSE"},
+    ),
 ]
 
 
@@ -43,7 +58,9 @@ class IntegrityDiffers(Exception):
 
 def pack(package: str, version: str, into: Path) -> Path:
     """The package's archive, as `npm pack` leaves it."""
-    done = subprocess.run(["npm", "pack", "--silent", f"{package}@{version}"], cwd=into, check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        ["npm", "pack", "--silent", f"{package}@{version}"], cwd=into, check=True, capture_output=True, text=True
+    )
     return into / done.stdout.strip().splitlines()[-1]
 
 
@@ -86,7 +103,9 @@ def main(update: bool) -> None:
             archive = pack(package, version, Path(scratch))
             found = integrity(archive)
             if known.get(package, {}).get("integrity", found) != found:
-                raise IntegrityDiffers(f"{package}@{version}: {found}, but lock.json says {known[package]['integrity']}")
+                raise IntegrityDiffers(
+                    f"{package}@{version}: {found}, but lock.json says {known[package]['integrity']}"
+                )
             shutil.rmtree(VENDOR / folder, ignore_errors=True)
             lock[package] = {"version": version, "integrity": found, "files": unpack(archive, VENDOR / folder, files)}
     LOCK.write_text(json.dumps(lock, indent=2) + "\n")
