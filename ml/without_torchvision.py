@@ -20,12 +20,11 @@ def mend() -> None:
 
 
 def video_processor(settings: dict[str, Any]) -> Any:
-    """Qwen2-VL's video processor with these settings, or what stands in for it and is saved as it."""
+    """A video processor of these settings, Qwen2-VL's unless they name another, or what is saved in its place."""
+    kind = settings.get("video_processor_type", "Qwen2VLVideoProcessor")
     if find_spec("torchvision") is None:
-        return _frames_only()({"video_processor_type": "Qwen2VLVideoProcessor", **settings})
-    from transformers import Qwen2VLVideoProcessor
-
-    return Qwen2VLVideoProcessor(**settings)
+        return _frames_only()({"video_processor_type": kind, **settings})
+    return getattr(import_module("transformers"), kind)(**settings)
 
 
 @cache
@@ -38,6 +37,8 @@ def _frames_only() -> Any:
 
     class FramesOnly(VideoProcessorMixin):  # type: ignore[misc, unused-ignore]
         """Keeps the settings of the real one, so that saving and loading elsewhere brings it back."""
+
+        num_frames = fps = size = None  # processors look at these even where there is no video
 
         def __init__(self, settings: dict[str, Any]) -> None:
             super().__init__()
