@@ -4,8 +4,8 @@
 
 It prints the paper's reward table in its terms (no critique task, human reasons, expanded reasons, critiques given at
 inference) and plain DPO beside MM-DPO, over several seeds, and appends one JSON line. The base is a model of random
-weights that first learns to see, from easy-VQA's own questions and answers about training pictures, and then to speak in
-all four ways alike, right or not, so that it has no taste of its own. Splits are by sample; held-out pictures are
+weights that first learns to see, from easy-VQA's own questions and answers about training pictures, and then to speak
+in all four ways alike, right or not, so that it has no taste of its own. Splits are by sample; held-out pictures are
 those of easy-VQA's own test part.
 """
 

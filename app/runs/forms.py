@@ -124,7 +124,9 @@ def with_choices(session: Session, seat: Seat, form: Form) -> Form:
     choices = {role.name: _choices(session, seat, role) for role in form.kind.roles}
     inputs = dict(form.inputs)
     if form.refusal is None and not inputs:
-        inputs = {name: found[0].id for name, found in choices.items() if found}
+        # Expanded critiques hold a run until someone has approved them: never chosen for a run that does not learn them.
+        unasked = set() if form.values.get("critiques") == "expanded" else {"critiques"}
+        inputs = {name: found[0].id for name, found in choices.items() if found and name not in unasked}
     estimate = ""
     if (dataset_id := inputs.get("dataset")) in [each.id for each in choices.get("dataset", [])]:
         estimate = estimate_of(form.kind, form.values, dataset_id or 0)

@@ -109,6 +109,7 @@ def test_a_run_started_from_the_form_shows_its_curves_live_and_is_cancelled_by_n
     page = enter("rui")
     page.goto(f"{AT}/runs/new?recipe=reward&preset=tiny")
     page.locator("#name").fill("long enough to cancel")
+    page.locator("details:has(#epochs) > summary").click()
     page.locator("#epochs").fill("100")
     page.get_by_role("button", name="Start the run").click()
     expect(page).to_have_url(re.compile(r"/runs/\d+$"))
