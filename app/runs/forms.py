@@ -124,7 +124,7 @@ def with_choices(session: Session, seat: Seat, form: Form) -> Form:
     choices = {role.name: _choices(session, seat, role) for role in form.kind.roles}
     inputs = dict(form.inputs)
     if form.refusal is None and not inputs:
-        # Expanded critiques hold a run until someone has approved them: never chosen for a run that does not learn them.
+        # Expanded critiques hold a run until someone has approved them: not chosen for a run that learns none.
         unasked = set() if form.values.get("critiques") == "expanded" else {"critiques"}
         inputs = {name: found[0].id for name, found in choices.items() if found and name not in unasked}
     estimate = ""
