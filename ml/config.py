@@ -17,6 +17,8 @@ __all__ = ["GROUPS", "PRESETS", "RECIPES", "Config", "ConfigError", "Evaluate", 
 __all__ += ["NoExpander", "Reward", "Score", "expander_of", "fields_of", "from_form", "preset", "validate"]
 
 
+# A field is one or two lines: value, help, group and bounds; spread over eight they cannot be compared.
+# fmt: off
 @dataclass(frozen=True)
 class Config:
     """What every recipe has."""
@@ -203,6 +205,7 @@ class Evaluate(Config):
     samples_per_batch: int = option(1, "Samples that go through the model at once.", "Compute", min=1, max=256)
 
 
+# fmt: on
 RECIPES: dict[str, type[Config]] = {
     "expand": Expand,
     "reward": Reward,

@@ -265,4 +265,3 @@ def _features(features: list[Any]) -> Any:
     as_tensor = isinstance(features[0], Tensor)
     whole: Any = torch.cat(features) if as_tensor else [part for each in features for part in each]
     return BaseModelOutputWithPooling(pooler_output=whole)
-

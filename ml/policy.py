@@ -59,5 +59,3 @@ def respond(
     prefixes, seen = prompts.of(samples)
     rows = model.rows(prefixes, [[Suffix([], [])] for _ in samples], left=True)
     return [model.encoder.decode(ids) for ids in model.generate(rows, seen, max_new_tokens, temperature)]
-
-

@@ -167,4 +167,3 @@ def _config(tokenizer: Any, width: int, layers: int, vision_width: int, vision_l
         vision_end_token_id=token("<|vision_end|>"),
         tie_word_embeddings=True,
     )
-
