@@ -96,7 +96,7 @@ def import_file(
         report = import_samples(session, at, lines_of(lines), media or file.parent, author)
         tasks = cut_tasks(session, at, author) if cut else 0
     for fault in report.faults:
-        print(fault, file=sys.stderr)
+        print(f"line {fault.line}, {fault.field}: {fault.reason}", file=sys.stderr)
     print(f"{report.added} added, {report.already} there already, {len(report.faults)} faults, {tasks} tasks cut")
     if report.faults:
         raise typer.Exit(1)

@@ -33,6 +33,7 @@ def _prepare(folder: Path) -> IO[str]:
     if not folder.exists():
         folder.mkdir(parents=True)
         folder.chmod(0o711 if os.geteuid() == 0 else 0o700)  # root's servers pass through it under another user
+        (folder / "storage").mkdir(mode=0o700)
     lock = _lock(folder)
     _check_layout(folder)
     return lock

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import redis
-import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.errors import Refusal
 from app.core.settings import Settings
-from app.embedded import data, postgres, valkey
+from app.embedded import data, postgres, services, valkey
+from app.embedded.postgres import Postgres, revision
+from app.embedded.up import newest_revisions
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,13 @@ class Finding:
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
+    """Each thing that the platform needs or can use here. Starts nothing."""
     yield _python()
     yield from _packages()
     yield _try(
         "disk", lambda: data.check_room(data.nearest(settings.data)), f"enough room at {data.nearest(settings.data)}"
     )
-    yield _try(
-        "port", lambda: data.listen(settings.host, settings.port).close(), f"{settings.host}:{settings.port} is free"
-    )
+    yield _port(settings)
     yield from _embedded(settings)
     yield _database(settings)
     yield _broker(settings)
@@ -81,16 +81,34 @@ def _embedded(settings: Settings) -> Iterator[Finding]:
     yield _try("embedded broker", valkey.binary, "its binary is installed", state)
 
 
+def _own_database(settings: Settings) -> Postgres | None:
+    """The data folder's own server, where it runs just now."""
+    if settings.database_url or not data.is_laid(settings.data.resolve()):
+        return None
+    server = services.of(settings).postgres
+    return server if server and server.answers() else None
+
+
+def _port(settings: Settings) -> Finding:
+    where = f"{settings.host}:{settings.port}"
+    if _own_database(settings):
+        return Finding("port", "ok", f"{where} is the running platform's")
+    return _try("port", lambda: data.listen(settings.host, settings.port).close(), f"{where} is free")
+
+
 def _database(settings: Settings) -> Finding:
-    if not settings.database_url:
-        return Finding("database", "ok", "the embedded one, started by `assay up`")
+    own = _own_database(settings)
+    if own is None and not settings.database_url:
+        return Finding("database", "ok", "the embedded one; it is not running, `assay up` starts it")
+    url = own.url() if own else settings.database_url.replace("postgresql+psycopg://", "postgresql://", 1)
     try:
-        with sa.create_engine(settings.database_url_or_refuse()).connect() as connection:
-            head = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
-    except SQLAlchemyError as problem:
-        reason = str(problem.__cause__ or problem).strip().splitlines()[0]
-        return Finding("database", "missing", reason, "Check DATABASE_URL, then run `assay migrate`.")
-    return Finding("database", "ok", f"migrated to {head}")
+        found = revision(url)
+    except psycopg.OperationalError as problem:
+        reason = str(problem).strip().splitlines()[0]
+        return Finding("database", "missing", reason, "Check DATABASE_URL and that its server runs.")
+    if found not in newest_revisions():
+        return Finding("database", "missing", f"its schema is {found or 'not there yet'}", "Run `assay migrate`.")
+    return Finding("database", "ok", f"answers, schema {found}")
 
 
 def _broker(settings: Settings) -> Finding:

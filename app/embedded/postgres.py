@@ -144,15 +144,6 @@ class Postgres:
             return False
         return True
 
-    def revision(self) -> str | None:
-        """The schema's revision as the last migration left it; None in a database without any."""
-        try:
-            with psycopg.connect(self.url()) as connection:
-                row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-        except psycopg.errors.UndefinedTable:
-            return None
-        return str(row[0]) if row else None
-
     def ensure_database(self) -> None:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
@@ -215,3 +206,13 @@ def socket_folder(data: Path) -> Path:
     """A short path that belongs to this data folder alone: socket addresses are limited to 107 bytes."""
     name = hashlib.sha256(str(data.resolve()).encode()).hexdigest()[:12]
     return Path("/tmp") / f"assay-{os.geteuid()}-{name}"
+
+
+def revision(url: str) -> str | None:
+    """The schema's revision as the last migration left it; None in a database without any."""
+    try:
+        with psycopg.connect(url, connect_timeout=5) as connection:
+            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    except psycopg.errors.UndefinedTable:
+        return None
+    return str(row[0]) if row else None

@@ -13,7 +13,7 @@ from urllib.request import ProxyHandler, build_opener
 from app.core.settings import Settings
 from app.embedded import data
 from app.embedded import services as servers
-from app.embedded.postgres import Postgres
+from app.embedded.postgres import Postgres, revision
 from app.embedded.speech import Speech
 from app.embedded.supervisor import Program, Stopped, Supervisor
 
@@ -46,7 +46,7 @@ def _run(supervisor: Supervisor, settings: Settings, services: servers.Services,
         if isinstance(server, Postgres):
             server.ensure_database()
     told = servers.told(settings, services)
-    if services.postgres is None or services.postgres.revision() not in newest_revisions():
+    if services.postgres is None or revision(services.postgres.url()) not in newest_revisions():
         supervisor.perform(_assay("migrate", told))
     if seed and not (services.folder / "seeded").exists():
         supervisor.perform(_assay("seed", told))

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from app.embedded.linux import is_alive
+from tests.app.embedded.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[3]
 SLEEP = "import time; print('here', flush=True); time.sleep(600)"
@@ -26,14 +27,6 @@ child = subprocess.Popen([sys.executable, "-c", {DEAF!r}], start_new_session=Tru
 open(sys.argv[-1] if len(sys.argv) > 1 else FILE, "w").write(str(child.pid))
 {SLEEP}
 """
-
-
-def eventually(what: Callable[[], Any], seconds: float = 60) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.05)
-    return found
 
 
 class House:
