@@ -53,7 +53,9 @@ def main() -> None:
     parser.add_argument("--to", type=Path, default=Path("docs/images"))
     parser.add_argument("--size", default="1440x900")
     parser.add_argument("--dark", action="store_true")
-    parser.add_argument("--only", default="")
+    parser.add_argument(
+        "--only", default="annotate,reviews,quality,dataset,run-mm-dpo,run-evaluate", help="names, or all"
+    )
     args = parser.parse_args()
     args.to.mkdir(parents=True, exist_ok=True)
     lines = (args.data / "passwords.txt").read_text().splitlines()
@@ -72,7 +74,7 @@ def main() -> None:
             page.on("pageerror", lambda problem: print("page error:", problem))
             sign_in(page, f"{who}@example.org", passwords[f"{who}@example.org"])
             for name, (whose, path) in PAGES.items():
-                if whose == who and (not args.only or name in args.only.split(",")):
+                if whose == who and (args.only == "all" or name in args.only.split(",")):
                     answer = page.goto(path)
                     page.wait_for_timeout(700)
                     page.screenshot(path=args.to / f"{name}.png")
