@@ -53,7 +53,7 @@ def freeze(session: Session, seat: Seat, name: str, held_out_share: float = 0.2,
     with folders.made_whole(place) as aside:
         folders.write_lines(aside, _counted(_found(session, plan), census, credits))
         counts = census.as_counts()
-        settings = {"held_out_share": held_out_share, "seed": seed, "left_out": dict(sorted(census.left_out.items()))}
+        settings = {"held_out_share": held_out_share, "seed": seed, "left_out": census.as_left_out()}
         folders.write_card(aside, _card(seat, name, counts, settings, sorted(credits)))
         dataset.sha256 = folders.seal(aside)
     dataset.counts, dataset.settings = counts, settings
@@ -70,7 +70,7 @@ def preview(
     census = Census()
     for _ in _counted(_found(session, planned(session, seat, held_out_share, seed)), census, set()):
         pass
-    return census.as_counts(), dict(sorted(census.left_out.items()))
+    return census.as_counts(), census.as_left_out()
 
 
 def planned(session: Session, seat: Seat, held_out_share: float, seed: int) -> Plan:

@@ -38,6 +38,9 @@ class Census:
         for part, groups in self.parts.items():
             groups.setdefault(lines.sample[part], Counter()).update(samples=1, pairs=len(lines.pairs))
 
+    def as_left_out(self) -> dict[str, int]:
+        return {name: count for name, count in sorted(self.left_out.items()) if count}
+
     def as_counts(self) -> dict[str, Any]:
         """Totals, then samples and pairs of each split, question type and domain."""
         names = ("samples", "pairs", "responses", "annotations", "ties", "reasons", "positives", "negatives")

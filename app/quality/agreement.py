@@ -6,6 +6,7 @@ not independent of each other; it is seeded, so that a page shows the same figur
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
@@ -17,6 +18,7 @@ import numpy.typing as npt
 LEVELS = 5
 RESAMPLES = 1000
 AT_ONCE = 50
+MOST_DRAWN = 500
 NOBODY_TWICE = "nothing was judged by two people"
 ALL_EQUAL = "all answers are equal: without variation there is no agreement to measure"
 ALL_TIED = "wherever two people ranked the same sample, one of them tied all responses"
@@ -127,11 +129,15 @@ def _means(sums: Array) -> Array:
 
 def tau_b(one: dict[str, int], other: dict[str, int]) -> float | None:
     """Kendall's τ_b of two rankings of the same responses; None where one of them ties all."""
-    shared = sorted(set(one) & set(other))
-    first, second = (np.array([ranks[response] for response in shared], dtype=float) for ranks in (one, other))
-    a, b = (np.sign(each[:, None] - each[None, :]) for each in (first, second))
-    scale = float(np.sqrt((a * a).sum() * (b * b).sum()))
-    return float((a * b).sum()) / scale if scale else None
+    concord = untied_one = untied_other = 0
+    for first, second in combinations(one.keys() & other.keys(), 2):
+        a = (one[first] > one[second]) - (one[first] < one[second])
+        b = (other[first] > other[second]) - (other[first] < other[second])
+        concord += a * b
+        untied_one += a * a
+        untied_other += b * b
+    scale = math.sqrt(untied_one * untied_other)
+    return concord / scale if scale else None
 
 
 def _interval(
@@ -144,6 +150,7 @@ def _interval(
     if len(parts) < 2 or not resamples:
         return None, None
     random = np.random.default_rng(0)
+    parts = _bundled(parts, random)
     flat = parts.reshape(len(parts), -1)
     found = []
     for begin in range(0, resamples, AT_ONCE):
@@ -154,6 +161,15 @@ def _interval(
     values = values[~np.isnan(values)]
     low, high = np.quantile(values, [0.025, 0.975]) if len(values) else (np.nan, np.nan)
     return (float(low), float(high)) if len(values) else (None, None)
+
+
+def _bundled(parts: Array, random: np.random.Generator) -> Array:
+    """At most MOST_DRAWN rows: beyond that, bundles of samples put together at random vary as samples do."""
+    if len(parts) <= MOST_DRAWN:
+        return parts
+    found = np.zeros((MOST_DRAWN, *parts.shape[1:]))
+    np.add.at(found, random.permutation(len(parts)) % MOST_DRAWN, parts)
+    return found
 
 
 def between(judgements: Sequence[Judgement], measure: str) -> dict[tuple[int, int], Figure]:

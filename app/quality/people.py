@@ -34,6 +34,10 @@ class Person(NamedTuple):
     def share(self, many: int) -> float | None:
         return many / self.done if self.done else None
 
+    def mean_of(self, criterion: str) -> float:
+        """The mean score given, 1 to 5; 0 where none was: what the table sorts by."""
+        return sum(level * share for level, share in zip(LEVELS, self.scores[criterion], strict=True))
+
 
 def people(
     works: Iterable[Work],
