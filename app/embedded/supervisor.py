@@ -192,7 +192,8 @@ class Supervisor:
         if not block and child.unfinished:
             lines, child.unfinished = [child.unfinished], b""
         for line in lines:
-            text = line.decode(errors="replace").rstrip()
+            if not (text := line.decode(errors="replace").rstrip()):
+                continue
             child.last_words.append(text)
             self.speech.say(child.program.name, text)
 
