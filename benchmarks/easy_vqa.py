@@ -54,7 +54,7 @@ class Sizes:
     policy_epochs: int
 
 
-SHORT = Sizes(COLOURS, train=240, held_out=40, see=250, speak=60, reward_epochs=5, policy_epochs=2)
+SHORT = Sizes(COLOURS, train=240, held_out=40, see=150, speak=120, reward_epochs=8, policy_epochs=2)
 LONG = Sizes((*COLOURS, *SHAPES), train=600, held_out=100, see=1500, speak=150, reward_epochs=6, policy_epochs=3)
 
 COMMON = {"device": "cpu", "adapter": "full", "accumulate": 1, "max_pixels": 4096, "checkpoint_every": 10_000}
