@@ -23,6 +23,7 @@ app.conf.update(
     worker_pool="solo",
     worker_concurrency=1,
     worker_hijack_root_logger=False,
+    worker_redirect_stdouts=False,  # our log lines are whole already
     broker_connection_retry_on_startup=True,
     beat_schedule={"sweep": {"task": "sweep", "schedule": SWEEP_EVERY, "options": {"expires": SWEEP_EVERY}}},
 )
