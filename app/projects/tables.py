@@ -25,6 +25,8 @@ class Project(Base):
     overlap: Mapped[int] = mapped_column(sa.Integer, default=1)
     """How many people judge each sample."""
     lease_minutes: Mapped[int] = mapped_column(sa.Integer, default=60)
+    review_rules: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    """`app.annotations.sampling.Rules` as JSON; empty: everything goes to the reviewers."""
     created_at: Mapped[Moment]
     members: Mapped[list[Membership]] = relationship(back_populates="project")
     __table_args__ = (

@@ -9,7 +9,7 @@ from sqlalchemy.orm import aliased
 
 from app.accounts.tables import User
 from app.annotations.schemas import DraftContent
-from app.annotations.tables import STATES, Annotation, Review, Revision
+from app.annotations.tables import COUNTS_NO_MORE, STATES, Annotation, Review, Revision
 from app.core.db import Session
 from app.projects.guard import Seat
 from app.quality.agreement import Judgement
@@ -38,7 +38,7 @@ class Work(NamedTuple):
 def judgements(session: Session, seat: Seat) -> list[Judgement]:
     """What each person made of each sample, in their own words: a reviewer's corrections would feign agreement.
 
-    Rejected annotations and those that could not judge are left out.
+    Annotations that count no more (rejected, set aside) and those that could not judge are left out.
     """
     own = aliased(Revision)
     newest_own = (
@@ -47,11 +47,11 @@ def judgements(session: Session, seat: Seat) -> list[Judgement]:
         .correlate(Annotation)
         .scalar_subquery()
     )
-    rejected = sa.exists().where(Review.revision_id == _newest(), Review.verdict == "reject").correlate(Annotation)
+    gone = sa.exists().where(Review.revision_id == _newest(), Review.verdict.in_(COUNTS_NO_MORE)).correlate(Annotation)
     rows = session.execute(
         sa.select(Annotation.id, Annotation.user_id, Annotation.sample_id, Revision.content)
         .join(Revision, Revision.id == newest_own)
-        .where(Annotation.project_id == seat.project.id, ~rejected)
+        .where(Annotation.project_id == seat.project.id, ~gone)
         .order_by(Annotation.id)
     )
     contents = [(row, DraftContent.model_construct(**row.content)) for row in rows]
