@@ -20,6 +20,8 @@ class User(Base):
     name: Mapped[str]
     password_hash: Mapped[str]
     is_admin: Mapped[bool] = mapped_column(server_default=sa.false(), default=False)
+    keys: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=sa.text("'{}'"))
+    """The annotate page's keys where this person has changed them: the usual key → theirs."""
     created_at: Mapped[Moment]
     __table_args__ = (sa.CheckConstraint("email = lower(email)", name="email_is_lower_case"),)
 

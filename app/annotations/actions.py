@@ -12,8 +12,10 @@ from app.annotations.refusals import AlreadyReviewed, BadReview, CommentMissing,
 from app.annotations.schemas import Content, read_content, read_draft
 from app.annotations.tables import Annotation, Draft, Review, Revision
 from app.core.db import Session, now
+from app.core.errors import NotFound
 from app.projects.guard import Seat
 from app.tasks import actions as tasks
+from app.tasks import ahead
 from app.tasks import queries as task_queries
 from app.tasks.refusals import AlreadyJudged, TaskTaken
 from app.tasks.tables import Task
@@ -23,26 +25,49 @@ LONGEST_ACTIVE = 8 * 3600.0
 
 
 def save_draft(
-    session: Session, seat: Seat, task_id: int, content: object, version: int | None = None, active_seconds: float = 0.0
+    session: Session,
+    seat: Seat,
+    task_id: int,
+    content: object,
+    version: int | None = None,
+    active_seconds: float = 0.0,
+    revision: int | None = None,
 ) -> Draft:
-    """Keep what is filled in so far, and renew the lease if the person holds it.
+    """Keep what is filled in so far, and the hold on the task where nobody else has taken it.
 
     version: the draft's version that the content builds on (0: none yet); None overwrites whatever is there.
-    Raises NotFound, BadAnnotation, StaleDraft, AlreadyJudged.
+    revision: for second thoughts on a submitted annotation, the revision that they build on.
+    Raises NotFound, BadAnnotation, StaleDraft, AlreadyJudged, AlreadyReviewed.
     """
     task = task_queries.task(session, seat, task_id)
     draft = read_draft(content, task.sample, seat.rubric)
-    _refuse_if_never_held(session, seat, task)
-    row = _lock_draft(session, seat.user, task_id)
+    if revision is None:
+        _refuse_if_never_held(session, seat, task)
+    else:
+        refuse_if_changed(queries.own_of_task(session, seat.user, task_id), revision)
+    row = lock_draft(session, seat.user, task_id)
     if version is not None and row.version != version:
         raise StaleDraft(row)
     row.content, row.version, row.updated_at = draft.model_dump(), row.version + 1, now()
-    row.active_seconds = max(row.active_seconds, _plausible(active_seconds))
-    lease = task_queries.open_lease(session, task_id)
-    if lease and lease.user_id == seat.user.id:
-        tasks.renew(session, seat.project, lease)
+    row.active_seconds = max(row.active_seconds, plausible(active_seconds))
     session.flush()
+    if revision is None:
+        ahead.renew(session, seat, task)
     return row
+
+
+def refuse_if_changed(annotation: Annotation | None, revision: int) -> Annotation:
+    """One's own annotation, if it is as one saw it and nobody has judged it. Raises NotFound, AlreadyReviewed."""
+    if annotation is None:
+        raise NotFound(where="annotation")
+    if annotation.latest.review is not None:
+        reviewer = annotation.latest.review.reviewer.name
+        raise AlreadyReviewed(
+            f"{reviewer} has reviewed this annotation meanwhile: it is {annotation.state}.", "annotation"
+        )
+    if annotation.latest.number != revision:
+        raise AlreadyReviewed("The annotation was changed while you looked at it.", "revision", "Open it again.")
+    return annotation
 
 
 def _refuse_if_never_held(session: Session, seat: Seat, task: Task) -> None:
@@ -52,7 +77,8 @@ def _refuse_if_never_held(session: Session, seat: Seat, task: Task) -> None:
         raise TaskTaken("You do not hold this task.", f"task {task.id}", "Open your next task from the project's page.")
 
 
-def _lock_draft(session: Session, user: User, task_id: int) -> Draft:
+def lock_draft(session: Session, user: User, task_id: int) -> Draft:
+    """The person's draft of the task, made where there is none, locked."""
     session.execute(
         insert(Draft)
         .values(task_id=task_id, user_id=user.id, content={}, version=0, active_seconds=0.0)
@@ -62,7 +88,8 @@ def _lock_draft(session: Session, user: User, task_id: int) -> Draft:
     return session.scalars(query.execution_options(populate_existing=True)).one()
 
 
-def _plausible(seconds: float) -> float:
+def plausible(seconds: float) -> float:
+    """Seconds of one sitting: not negative, not NaN, at most LONGEST_ACTIVE."""
     return min(max(seconds, 0.0), LONGEST_ACTIVE) if seconds == seconds else 0.0  # a NaN differs from itself
 
 
@@ -93,9 +120,9 @@ def submit(
         order=lease.order,
     )
     annotation.idempotency_key = key
-    annotation.active_seconds = _plausible(active_seconds)
+    annotation.active_seconds = plausible(active_seconds)
     session.add(annotation)
-    _add_revision(session, annotation, seat.user, finished)
+    add_revision(session, annotation, seat.user, finished)
     tasks.finish(session, lease)
     session.execute(sa.delete(Draft).where(Draft.user_id == seat.user.id, Draft.task_id.in_({task_id, lease.task_id})))
     verb = "annotation.revised" if known else "annotation.submitted"
@@ -103,7 +130,8 @@ def submit(
     return annotation
 
 
-def _add_revision(session: Session, annotation: Annotation, author: User, content: Content) -> Revision:
+def add_revision(session: Session, annotation: Annotation, author: User, content: Content) -> Revision:
+    """The next version of an annotation's content."""
     revision = Revision(author_id=author.id, number=len(annotation.revisions) + 1, content=content.model_dump())
     annotation.revisions.append(revision)
     session.flush()
@@ -141,7 +169,7 @@ def correct(
         session,
         seat,
         annotation,
-        _add_revision(session, annotation, seat.user, corrected),
+        add_revision(session, annotation, seat.user, corrected),
         "correct",
         comment,
         verified,

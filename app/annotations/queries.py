@@ -49,6 +49,14 @@ def annotation(session: Session, seat: Seat, annotation_id: int) -> Annotation:
     return row
 
 
+def own(session: Session, seat: Seat, annotation_id: int) -> Annotation:
+    """The seat's own annotation. Raises NotFound, also for somebody else's."""
+    row = annotation(session, seat, annotation_id)
+    if row.user_id != seat.user.id:
+        raise NotFound(where="annotation")
+    return row
+
+
 def by_key(session: Session, user: User, key: str) -> Annotation | None:
     return session.scalar(_whole().where(Annotation.user_id == user.id, Annotation.idempotency_key == key))
 

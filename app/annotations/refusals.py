@@ -37,3 +37,7 @@ class CommentMissing(Invalid):
 
 class BadReview(Invalid):
     """A review whose parts do not fit the annotation."""
+
+
+class TooLate(Conflict):
+    """A submission can be taken back for a minute."""

@@ -36,6 +36,33 @@ class Project(Base):
     )
 
 
+class EarlierGuidance(Base):
+    """Guidelines and rubric as they were until they were changed; what holds now is the project's, one number on."""
+
+    __tablename__ = "earlier_guidance"
+    id: Mapped[Id]
+    project_id: Mapped[int] = mapped_column(sa.ForeignKey("projects.id", ondelete="CASCADE"))
+    number: Mapped[int] = mapped_column(sa.Integer)
+    guidelines: Mapped[str]
+    rubric: Mapped[dict[str, Any]]
+    replaced_by_id: Mapped[int] = mapped_column(sa.ForeignKey("users.id"))
+    replaced_at: Mapped[Moment]
+    replaced_by: Mapped[User] = relationship()
+    __table_args__ = (sa.UniqueConstraint("project_id", "number"),)
+
+
+class GuidanceReading(Base):
+    """The newest version of a project's guidance that somebody has seen."""
+
+    __tablename__ = "guidance_readings"
+    id: Mapped[Id]
+    project_id: Mapped[int] = mapped_column(sa.ForeignKey("projects.id", ondelete="CASCADE"))
+    user_id: Mapped[int] = mapped_column(sa.ForeignKey("users.id", ondelete="CASCADE"))
+    number: Mapped[int] = mapped_column(sa.Integer)
+    read_at: Mapped[Moment]
+    __table_args__ = (sa.UniqueConstraint("project_id", "user_id"),)
+
+
 class Membership(Base):
     """One role of one user in one project; a person may hold several."""
 

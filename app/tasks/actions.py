@@ -1,4 +1,4 @@
-"""Tasks' verbs: cut them from samples, lease the next one, give it back, skip it, flag it.
+"""Tasks' verbs: cut them from samples, lease the next one, give it back, skip it.
 
 The database's unique indexes are the truth about who holds what; where two people race, the loser looks again.
 """
@@ -28,7 +28,7 @@ from app.tasks.refusals import (
     TaskTaken,
     WasReturned,
 )
-from app.tasks.tables import FLAG_KINDS, Flag, Lease, Skip, Task
+from app.tasks.tables import Lease, Skip, Task
 
 LONGEST_REASON = 2000
 TRIES = 100
@@ -73,14 +73,24 @@ def cut_tasks(session: Session, project: Project, author: User, sample_ids: Sequ
 def lease_next(session: Session, seat: Seat) -> Lease | None:
     """The task that this annotator should do now, held for them; None when nothing is left for them.
 
-    In this order: what they hold, what a reviewer returned to them, what they began and ran out of time for, the queue.
+    In this order: what they hold, what a reviewer returned to them, what was kept ready for them, what they began and
+    ran out of time for, the queue.
     """
     one_at_a_time(session, seat)
     if held := queries.own_open_lease(session, seat.user, seat.project.id):
         return renew(session, seat.project, held)
     sweep_leases(session)
+    if lease := _take(session, seat, queries.returned_task_of):
+        return lease
+    if ahead := queries.lease_ahead(session, seat.user, seat.project.id):
+        return renew(session, seat.project, ahead)
+    return take_next(session, seat)
+
+
+def take_next(session: Session, seat: Seat, opened: bool = True) -> Lease | None:
+    """A new hold on the first task that is this person's to do; None when there is none."""
     for find in (queries.returned_task_of, queries.expired_task_of, queries.next_free_task):
-        if lease := _take(session, seat, find):
+        if lease := _take(session, seat, find, opened):
             return lease
     return None
 
@@ -90,19 +100,21 @@ def one_at_a_time(session: Session, seat: Seat) -> None:
     session.execute(sa.select(sa.func.pg_advisory_xact_lock(seat.project.id % 2**31, seat.user.id % 2**31)))
 
 
-def _take(session: Session, seat: Seat, find: Callable[[Session, User, int], Task | None]) -> Lease | None:
+def _take(
+    session: Session, seat: Seat, find: Callable[[Session, User, int], Task | None], opened: bool = True
+) -> Lease | None:
     for _ in range(TRIES):
         task = find(session, seat.user, seat.project.id)
         if task is None:
             return None
-        if lease := _hold(session, seat, task):
+        if lease := hold(session, seat, task, opened):
             return lease
     raise Crowded(
         "So many people are taking tasks right now that none was free for you.", advice="Try again in a moment."
     )
 
 
-def _hold(session: Session, seat: Seat, task: Task) -> Lease | None:
+def hold(session: Session, seat: Seat, task: Task, opened: bool = True) -> Lease | None:
     """Open a lease; None where another's came first, which this statement's snapshot did not see yet."""
     return session.scalar(
         insert(Lease)
@@ -111,6 +123,7 @@ def _hold(session: Session, seat: Seat, task: Task) -> Lease | None:
             sample_id=task.sample_id,
             user_id=seat.user.id,
             order=_order(session, seat.user, task.sample_id),
+            opened_at=now() if opened else None,
             expires_at=_until(seat.project),
         )
         .on_conflict_do_nothing()
@@ -132,7 +145,8 @@ def _until(project: Project) -> dt.datetime:
 
 
 def renew(session: Session, project: Project, lease: Lease) -> Lease:
-    """Start the lease's time again, as each saved draft does."""
+    """Start the lease's time again, as opening the task and each saved draft do."""
+    lease.opened_at = lease.opened_at or now()
     lease.expires_at = _until(project)
     session.flush()
     return lease
@@ -165,7 +179,7 @@ def hold_for_submission(session: Session, seat: Seat, task_id: int) -> Lease:
         held = None
     free = task if held is None and task.done_at is None and task.done_by_id in (None, seat.user.id) else None
     free = free or queries.free_task_of_sample(session, task.sample_id)
-    lease = _hold(session, seat, free) if free else None
+    lease = hold(session, seat, free) if free else None
     if lease is None:
         refusal = TaskDone if task.done_at else TaskTaken
         raise refusal(
@@ -234,7 +248,7 @@ def skip(session: Session, seat: Seat, task_id: int, reason: str) -> None:
 
     Raises NotFound, ReasonMissing, BadReason, WasReturned.
     """
-    reason = _readable(reason)
+    reason = readable(reason)
     if not reason:
         raise ReasonMissing("Say in a few words why you skip this sample.", "reason")
     task = queries.task(session, seat, task_id)
@@ -251,22 +265,8 @@ def skip(session: Session, seat: Seat, task_id: int, reason: str) -> None:
     audit(session, seat.user, "task.skipped", f"task {task.id}", seat.project.id, reason=reason[:200])
 
 
-def flag(session: Session, seat: Seat, task_id: int, kind: str, note: str = "") -> Flag:
-    """Remark that the question is confusing, incomplete or harmful, or that something does not work.
-
-    Raises NotFound, BadReason.
-    """
-    if kind not in FLAG_KINDS:
-        raise BadReason(f"A flag is one of {', '.join(FLAG_KINDS)}.", "kind")
-    task = queries.task(session, seat, task_id)
-    row = Flag(task_id=task.id, user_id=seat.user.id, kind=kind, note=_readable(note))
-    session.add(row)
-    session.flush()
-    audit(session, seat.user, "task.flagged", f"task {task.id}", seat.project.id, kind=kind)
-    return row
-
-
-def _readable(text: str) -> str:
+def readable(text: str) -> str:
+    """A note without its outer spaces. Raises BadReason where it is too long or holds a NUL."""
     if len(text) > LONGEST_REASON or "\0" in text:
         raise BadReason(f"A reason has at most {LONGEST_REASON:,} characters, and no NUL.", "reason")
     return text.strip()

@@ -9,11 +9,12 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import Response
 
 from app.core.db import Db
-from app.core.html import page, redirect
+from app.core.html import page, redirect, wants_json
 from app.projects.guard import Admin, Annotator, Overseer
 from app.samples.queries import PAGE, Filters, count, matching, page_of
 from app.samples.tables import DOMAINS, QUESTION_TYPES
-from app.tasks import actions, queries
+from app.tasks import actions, flags, queries
+from app.tasks.tables import FLAG_KINDS
 
 router = APIRouter(prefix="/projects/{slug}")
 Line = Annotated[str, Query(max_length=200)]
@@ -71,7 +72,42 @@ def release(session: Db, seat: Annotator, task_id: int) -> Response:
 
 @router.post("/tasks/{task_id}/flags")
 def flag(
-    session: Db, seat: Annotator, task_id: int, kind: Annotated[str, Form(max_length=40)], note: Note = ""
+    request: Request,
+    session: Db,
+    seat: Annotator,
+    task_id: int,
+    kind: Annotated[str, Form(max_length=40)],
+    note: Note = "",
 ) -> Response:
-    actions.flag(session, seat, task_id, kind, note)
+    flags.flag(session, seat, task_id, kind, note)
+    if wants_json(request):  # the annotate page stays as it is
+        return Response(status_code=204)
     return redirect(f"/projects/{seat.project.slug}/annotate/{task_id}")
+
+
+@router.get("/flags")
+def list_flags(
+    request: Request,
+    session: Db,
+    seat: Admin,
+    state: Line = "open",
+    kind: Line = "",
+    before: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
+) -> Response:
+    rows = flags.listed(session, seat, state == "resolved", kind, before)
+    return page(
+        request,
+        "tasks/flags.html",
+        flags=rows[: flags.PAGE],
+        more=rows[flags.PAGE - 1].id if len(rows) > flags.PAGE else None,
+        open_flags=flags.count_open(session, seat.project.id),
+        state=state,
+        kind=kind,
+        kinds=FLAG_KINDS,
+    )
+
+
+@router.post("/flags/{flag_id}/resolution")
+def resolve_flag(session: Db, seat: Admin, flag_id: int, note: Note = "") -> Response:
+    flags.resolve(session, seat, flag_id, note)
+    return redirect(f"/projects/{seat.project.slug}/flags")

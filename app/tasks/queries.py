@@ -41,8 +41,25 @@ def open_lease(session: Session, task_id: int) -> Lease | None:
     return session.scalar(sa.select(Lease).where(Lease.task_id == task_id, Lease.ended_at.is_(None)))
 
 
+def holds(session: Session, user: User, task_id: int) -> bool:
+    lease = open_lease(session, task_id)
+    return lease is not None and lease.user_id == user.id
+
+
 def own_open_lease(session: Session, user: User, project_id: int) -> Lease | None:
+    """What the person has in hand: of several, what they turned to first."""
+    return session.scalar(_own_leases(user, project_id).where(Lease.opened_at.is_not(None)))
+
+
+def lease_ahead(session: Session, user: User, project_id: int) -> Lease | None:
+    """The task that is kept ready for the person and not opened yet, while its time lasts."""
     return session.scalar(
+        _own_leases(user, project_id).where(Lease.opened_at.is_(None), Lease.expires_at > sa.func.now())
+    )
+
+
+def _own_leases(user: User, project_id: int) -> sa.Select[Lease]:
+    return (
         sa.select(Lease)
         .join(Task)
         .where(
@@ -71,7 +88,8 @@ def expired_task_of(session: Session, user: User, project_id: int) -> Task | Non
     return session.scalar(
         _free(project_id, user)
         .join(Lease, Lease.task_id == Task.id)
-        .where(Task.done_by_id.is_(None), Lease.user_id == user.id, Lease.ended_at >= Lease.expires_at)
+        .where(Task.done_by_id.is_(None), Lease.user_id == user.id, Lease.opened_at.is_not(None))
+        .where(Lease.ended_at >= Lease.expires_at)
         .order_by(Lease.id.desc())
         .limit(1)
         .with_for_update(of=Task, skip_locked=True)

@@ -31,3 +31,7 @@ class ReasonMissing(Invalid):
 
 class BadReason(Invalid):
     """A reason too long or of no known kind."""
+
+
+class AlreadyResolved(Conflict):
+    """A flag is resolved once."""

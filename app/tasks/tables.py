@@ -57,6 +57,8 @@ class Lease(Base):
     order: Mapped[list[Any]]
     """Response ids in the order drawn for this person, kept when they come back."""
     taken_at: Mapped[Moment]
+    opened_at: Mapped[dt.datetime | None]
+    """When the person turned to it; null while it is only kept ready as their next (`app.tasks.ahead`)."""
     expires_at: Mapped[dt.datetime]
     ended_at: Mapped[dt.datetime | None]
     task: Mapped[Task] = relationship()
@@ -101,4 +103,19 @@ class Flag(Base):
     )
     note: Mapped[str] = mapped_column(default="")
     created_at: Mapped[Moment]
+    user: Mapped[User] = relationship()
+    task: Mapped[Task] = relationship()
+    resolution: Mapped[FlagResolution | None] = relationship(back_populates="flag")
+
+
+class FlagResolution(Base):
+    """An admin looked at a flag; `note` says what was done about it."""
+
+    __tablename__ = "flag_resolutions"
+    id: Mapped[Id]
+    flag_id: Mapped[int] = mapped_column(sa.ForeignKey("flags.id", ondelete="CASCADE"), unique=True)
+    user_id: Mapped[int] = mapped_column(sa.ForeignKey("users.id"))
+    note: Mapped[str] = mapped_column(default="")
+    created_at: Mapped[Moment]
+    flag: Mapped[Flag] = relationship(back_populates="resolution")
     user: Mapped[User] = relationship()

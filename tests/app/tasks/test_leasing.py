@@ -15,8 +15,8 @@ from app.core.errors import NotFound
 from app.projects.guard import Seat
 from app.projects.tables import Project
 from app.samples.tables import Sample
-from app.tasks import actions
-from app.tasks.refusals import BadReason, ReasonMissing
+from app.tasks import actions, ahead, flags
+from app.tasks.refusals import AlreadyResolved, BadReason, ReasonMissing
 from app.tasks.tables import Flag, Lease, Task
 from tests import cast
 
@@ -146,8 +146,8 @@ def test_a_skip_needs_a_reason_and_a_flag_a_known_kind(session: Session, project
     with pytest.raises(BadReason):
         actions.skip(session, seat, held.task_id, "x" * 1_000_000)
     with pytest.raises(BadReason):
-        actions.flag(session, seat, held.task_id, "boring")
-    actions.flag(session, seat, held.task_id, "confusing", "Two options are right")
+        flags.flag(session, seat, held.task_id, "boring")
+    flags.flag(session, seat, held.task_id, "confusing", "Two options are right")
     assert session.scalars(sa.select(Flag.note)).all() == ["Two options are right"]
     assert held.ended_at is None
 
@@ -196,3 +196,45 @@ def test_a_double_click_takes_one_task(session: Session, project: Project) -> No
 
     with ThreadPoolExecutor(6) as pool:
         assert len(set(pool.map(click, range(12)))) == 1
+
+
+def test_the_next_task_is_kept_ready_and_opened_before_the_queue(session: Session, project: Project) -> None:
+    project.overlap = 1
+    cut(session, project, 3)
+    bob, dora = annotator(session, project), annotator(session, project, "dora")
+    assert ahead.reserve_next(session, bob) is None, "nothing is in hand: there is no next"
+    first = actions.lease_next(session, bob)
+    waiting = ahead.reserve_next(session, bob)
+    assert waiting and first and waiting.task_id != first.task_id and waiting.opened_at is None
+    assert ahead.reserve_next(session, bob).id == waiting.id  # type: ignore[union-attr]
+    assert actions.lease_next(session, bob).id == first.id  # type: ignore[union-attr]
+    assert actions.lease_next(session, dora).task_id not in (first.task_id, waiting.task_id)  # type: ignore[union-attr]
+    finish(session, first)
+    opened = actions.lease_next(session, bob)
+    assert opened and opened.id == waiting.id and opened.opened_at
+    assert opened.expires_at > now() + ahead.KEPT
+
+
+def test_a_task_kept_ready_and_never_opened_goes_to_others_soon(session: Session, project: Project) -> None:
+    project.overlap = 1
+    cut(session, project, 2)
+    bob, dora = annotator(session, project), annotator(session, project, "dora")
+    actions.lease_next(session, bob)
+    waiting = ahead.reserve_next(session, bob)
+    assert waiting and actions.lease_next(session, dora) is None
+    expire(session, waiting)
+    assert actions.lease_next(session, dora).task_id == waiting.task_id  # type: ignore[union-attr]
+
+
+def test_a_flag_reaches_the_admins_who_resolve_it_once(session: Session, project: Project) -> None:
+    cut(session, project)
+    bob, alice = annotator(session, project), cast.seat(session, cast.user(session, "ada"), project, "admin")
+    held = actions.lease_next(session, bob)
+    assert held is not None
+    raised = flags.flag(session, bob, held.task_id, "incomplete", "The picture is cut off")
+    assert [row.note for row in flags.listed(session, alice, resolved=False)] == ["The picture is cut off"]
+    flags.resolve(session, alice, raised.id, "Replaced the picture")
+    assert flags.listed(session, alice, resolved=False) == [] and flags.count_open(session, project.id) == 0
+    assert flags.listed(session, alice, resolved=True)[0].resolution.note == "Replaced the picture"  # type: ignore[union-attr]
+    with pytest.raises(AlreadyResolved):
+        flags.resolve(session, alice, raised.id)
