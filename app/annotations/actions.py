@@ -61,9 +61,10 @@ def refuse_if_changed(annotation: Annotation | None, revision: int) -> Annotatio
     if annotation is None:
         raise NotFound(where="annotation")
     if annotation.latest.review is not None:
-        reviewer = annotation.latest.review.reviewer.name
+        reviewer = annotation.latest.review.reviewer
         raise AlreadyReviewed(
-            f"{reviewer} has reviewed this annotation meanwhile: it is {annotation.state}.", "annotation"
+            f"{reviewer.name if reviewer else 'Assay'} has judged this annotation meanwhile: it is {annotation.state}.",
+            "annotation",
         )
     if annotation.latest.number != revision:
         raise AlreadyReviewed("The annotation was changed while you looked at it.", "revision", "Open it again.")

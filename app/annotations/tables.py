@@ -116,8 +116,6 @@ class Review(Base):
     """Comments at a place of the content: [{"place": "reasons.31", "comment": "…"}]."""
     verified: Mapped[list[Any]] = mapped_column(default=list)
     """Keys "<response id>.<criterion>" of the scores that the reviewer checked."""
-    remarks: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=sa.text("'{}'"))
-    """Place in the content, such as scores.31.helpfulness or rank_reason, → what the reviewer says about it."""
     created_at: Mapped[Moment]
     reviewer: Mapped[User | None] = relationship()
     revision: Mapped[Revision] = relationship(back_populates="review", foreign_keys=[revision_id])

@@ -75,7 +75,7 @@ def test_an_annotation_is_changed_until_somebody_has_judged_it(session: Session)
     with pytest.raises(AlreadyReviewed):
         second_thoughts.revise(session, bob, made.id, better, 1, "third key", 60.0)
     actions.accept(session, rosa, made.id)
-    with pytest.raises(AlreadyReviewed, match="Rosa has reviewed"):
+    with pytest.raises(AlreadyReviewed, match="Rosa has judged"):
         actions.save_draft(session, bob, made.task_id, better, 0, revision=2)
 
 

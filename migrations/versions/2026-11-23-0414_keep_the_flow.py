@@ -1,11 +1,11 @@
-"""keep the flow: a task ahead, resolved flags, versions of the guidance, own keys, remarks at their places"""
+"""keep the flow: a task ahead, resolved flags, versions of the guidance, own keys"""
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "f10e0a11d0c5"
-down_revision = "c41ff5e0ed03"
+down_revision = "5b1d0c6a7e21"
 branch_labels = None
 depends_on = None
 
@@ -16,7 +16,6 @@ def upgrade() -> None:
     op.add_column("leases", sa.Column("opened_at", sa.DateTime(timezone=True), nullable=True))
     op.execute("UPDATE leases SET opened_at = taken_at")
     op.add_column("users", sa.Column("keys", JSON, server_default=sa.text("'{}'"), nullable=False))
-    op.add_column("reviews", sa.Column("remarks", JSON, server_default=sa.text("'{}'"), nullable=False))
     op.create_table(
         "flag_resolutions",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -71,6 +70,5 @@ def downgrade() -> None:
     op.drop_table("guidance_readings")
     op.drop_table("earlier_guidance")
     op.drop_table("flag_resolutions")
-    op.drop_column("reviews", "remarks")
     op.drop_column("users", "keys")
     op.drop_column("leases", "opened_at")
