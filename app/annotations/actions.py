@@ -1,4 +1,4 @@
-"""Annotations' verbs: keep a draft, submit, revise; a reviewer's four verdicts."""
+"""Annotations' verbs: keep a draft, submit, revise; a reviewer's verdicts stand in `reviewing`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.accounts.actions import audit
 from app.accounts.tables import User
-from app.annotations import queries, rules
-from app.annotations.refusals import AlreadyReviewed, BadReview, CommentMissing, KeyReused, NotYours, StaleDraft
-from app.annotations.schemas import Content, read_content, read_draft
-from app.annotations.tables import Annotation, Draft, Review, Revision
+from app.annotations import queries, sampling
+from app.annotations.refusals import AlreadyReviewed, BadReview, KeyReused, StaleDraft
+from app.annotations.reviewing import accept, correct, reject, return_
+from app.annotations.schemas import read_content, read_draft
+from app.annotations.tables import Annotation, Draft
 from app.core.db import Session, now
 from app.core.errors import NotFound
 from app.projects.guard import Seat
@@ -20,7 +21,7 @@ from app.tasks import queries as task_queries
 from app.tasks.refusals import AlreadyJudged, TaskTaken
 from app.tasks.tables import Task
 
-LONGEST_COMMENT = 10_000
+__all__ = ["accept", "correct", "reject", "return_", "save_draft", "submit"]
 LONGEST_ACTIVE = 8 * 3600.0
 
 
@@ -60,11 +61,9 @@ def refuse_if_changed(annotation: Annotation | None, revision: int) -> Annotatio
     """One's own annotation, if it is as one saw it and nobody has judged it. Raises NotFound, AlreadyReviewed."""
     if annotation is None:
         raise NotFound(where="annotation")
-    if annotation.latest.review is not None:
-        reviewer = annotation.latest.review.reviewer
+    if (review := annotation.latest.review) and review.reviewer:
         raise AlreadyReviewed(
-            f"{reviewer.name if reviewer else 'Assay'} has judged this annotation meanwhile: it is {annotation.state}.",
-            "annotation",
+            f"{review.reviewer.name} has judged this annotation meanwhile: it is {annotation.state}.", "annotation"
         )
     if annotation.latest.number != revision:
         raise AlreadyReviewed("The annotation was changed while you looked at it.", "revision", "Open it again.")
@@ -123,150 +122,11 @@ def submit(
     annotation.idempotency_key = key
     annotation.active_seconds = plausible(active_seconds)
     session.add(annotation)
-    add_revision(session, annotation, seat.user, finished)
+    annotation.revise(seat.user, finished.model_dump())
     tasks.finish(session, lease)
+    session.flush()
+    sampling.arrive(session, seat.project, annotation)
     session.execute(sa.delete(Draft).where(Draft.user_id == seat.user.id, Draft.task_id.in_({task_id, lease.task_id})))
     verb = "annotation.revised" if known else "annotation.submitted"
     audit(session, seat.user, verb, f"annotation {annotation.id}", seat.project.id, task=lease.task_id)
     return annotation
-
-
-def add_revision(session: Session, annotation: Annotation, author: User, content: Content) -> Revision:
-    """The next version of an annotation's content."""
-    revision = Revision(author_id=author.id, number=len(annotation.revisions) + 1, content=content.model_dump())
-    annotation.revisions.append(revision)
-    session.flush()
-    return revision
-
-
-def accept(
-    session: Session,
-    seat: Seat,
-    annotation_id: int,
-    comment: str = "",
-    verified: list[str] | None = None,
-    revision: int | None = None,
-) -> Review:
-    """The annotation is right as it stands. Raises NotFound, NotYours, AlreadyReviewed, BadReview."""
-    annotation = _lock_for_review(session, seat, annotation_id, revision)
-    return _judge(session, seat, annotation, annotation.latest, "accept", comment, verified)
-
-
-def correct(
-    session: Session,
-    seat: Seat,
-    annotation_id: int,
-    content: object,
-    comment: str = "",
-    verified: list[str] | None = None,
-    revision: int | None = None,
-) -> Review:
-    """The reviewer's version becomes a new revision beside the old. Raises as `accept`, and BadAnnotation."""
-    annotation = _lock_for_review(session, seat, annotation_id, revision)
-    corrected = read_content(content, annotation.sample, seat.rubric)
-    if corrected.model_dump() == Content.model_validate(annotation.latest.content).model_dump():
-        raise BadReview("Nothing was changed: accept the annotation, or correct something.", "content")
-    return _judge(
-        session,
-        seat,
-        annotation,
-        add_revision(session, annotation, seat.user, corrected),
-        "correct",
-        comment,
-        verified,
-    )
-
-
-def return_(
-    session: Session,
-    seat: Seat,
-    annotation_id: int,
-    comment: str,
-    verified: list[str] | None = None,
-    revision: int | None = None,
-) -> Review:
-    """Back to its annotator, who finds it first in their queue. Raises as `accept`, and CommentMissing."""
-    annotation = _lock_for_review(session, seat, annotation_id, revision)
-    _need(comment, "Say what the annotator should change.")
-    review = _judge(session, seat, annotation, annotation.latest, "return", comment, verified)
-    tasks.hand_back(session, annotation.task)
-    return review
-
-
-def reject(
-    session: Session,
-    seat: Seat,
-    annotation_id: int,
-    comment: str,
-    verified: list[str] | None = None,
-    revision: int | None = None,
-) -> Review:
-    """The annotation counts no more, and somebody else gets the sample. Raises as `accept`, and CommentMissing."""
-    annotation = _lock_for_review(session, seat, annotation_id, revision)
-    _need(comment, "Say why the annotation is rejected.")
-    review = _judge(session, seat, annotation, annotation.latest, "reject", comment, verified)
-    tasks.cut_replacement(session, annotation.task)
-    return review
-
-
-def _lock_for_review(session: Session, seat: Seat, annotation_id: int, revision: int | None) -> Annotation:
-    session.execute(sa.select(Annotation.id).where(Annotation.id == annotation_id).with_for_update())
-    annotation = queries.annotation(session, seat, annotation_id)
-    if (reason := rules.may_review(seat, annotation)) is not True:
-        raise NotYours(reason, "annotation")
-    if annotation.latest.review is not None:
-        raise AlreadyReviewed(
-            f"This annotation is {annotation.state} already.", "annotation", "Open the next one in the queue."
-        )
-    if revision is not None and annotation.latest.number != revision:
-        raise AlreadyReviewed("The annotation was changed while you looked at it.", "revision", "Open it again.")
-    return annotation
-
-
-def _judge(
-    session: Session,
-    seat: Seat,
-    annotation: Annotation,
-    revision: Revision,
-    verdict: str,
-    comment: str,
-    verified: list[str] | None,
-) -> Review:
-    _check_comment(comment)
-    seen = annotation.revisions[-2] if verdict == "correct" else revision
-    review = Review(
-        revision=revision,
-        reviewed_revision_id=seen.id,
-        reviewer_id=seat.user.id,
-        verdict=verdict,
-        comment=comment.strip(),
-        verified=_checked_keys(verified or [], revision),
-    )
-    session.add(review)
-    session.flush()
-    audit(
-        session,
-        seat.user,
-        f"review.{verdict}",
-        f"annotation {annotation.id}",
-        seat.project.id,
-        revision=revision.number,
-    )
-    return review
-
-
-def _checked_keys(verified: list[str], revision: Revision) -> list[str]:
-    marks = {f"{response}.{key}" for response, scores in revision.content["scores"].items() for key in scores}
-    if foreign := sorted(set(verified) - marks):
-        raise BadReview(f"“{foreign[0][:40]}” is no score of this annotation.", "verified")
-    return sorted(set(verified))
-
-
-def _need(comment: str, sentence: str) -> None:
-    if not comment.strip():
-        raise CommentMissing(sentence, "comment")
-
-
-def _check_comment(comment: str) -> None:
-    if len(comment) > LONGEST_COMMENT or "\0" in comment:
-        raise BadReview(f"A comment has at most {LONGEST_COMMENT:,} characters, and no NUL.", "comment")

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
-from app.annotations import disagreement, queries
+from app.annotations import disagreement
 from app.annotations.desk import Reply, words_of_ranking
+from app.annotations.places import Remark, remarks_of
 from app.annotations.schemas import DraftContent
-from app.annotations.tables import Annotation, Revision
-from app.core.db import Session
+from app.annotations.tables import COUNTS_NO_MORE, STATES, Annotation, Revision
 from app.projects.rubric import Rubric
-
-MOST_COMPARED = 500
-"""How many annotations of the queue are put in order of disagreement at once."""
-
-
-class Line(NamedTuple):
-    """One line of the reviewer's queue."""
-
-    annotation: Annotation
-    others: int
-    disagreement: float | None
 
 
 class Mark(NamedTuple):
@@ -62,25 +51,39 @@ class Change:
 
 @dataclass(frozen=True)
 class Step:
+    """A revision with what it changed, and with what its review remarked at places."""
+
     revision: Revision
     changes: list[Change] = field(default_factory=list)
+    remarks: list[Remark] = field(default_factory=list)
 
 
-def queue_lines(session: Session, rows: list[Annotation], by_disagreement: bool) -> list[Line]:
-    together = defaultdict(list)
-    for each in queries.of_samples(session, sorted({row.sample_id for row in rows})):
-        together[each.sample_id].append(_content(each))
-    lines = [Line(row, len(together[row.sample_id]) - 1, disagreement.overall(together[row.sample_id])) for row in rows]
-    return sorted(lines, key=lambda line: -(line.disagreement or 0)) if by_disagreement else lines
+def counting(annotations: Sequence[Annotation]) -> list[Annotation]:
+    """Those that are compared: neither rejected nor set aside."""
+    gone = {STATES[verdict] for verdict in COUNTS_NO_MORE}
+    return [each for each in annotations if each.state not in gone]
 
 
 def of(annotation: Annotation, others: Sequence[Annotation]) -> float | None:
-    return disagreement.overall([_content(each) for each in (annotation, *others)])
+    return disagreement.overall([_content(each) for each in (annotation, *counting(others))])
+
+
+def heat_of_rows(annotation: Annotation, others: Sequence[Annotation], rubric: Rubric) -> dict[str, int]:
+    """How far apart people are, 0 (all agree) to 4, for each criterion over all responses, and for "ranking"."""
+    contents = [_content(each) for each in (annotation, *counting(others))]
+    responses = [str(response.id) for response in annotation.sample.responses]
+    found = {}
+    for key in rubric.keys:
+        spreads = [s for each in responses if (s := disagreement.of_scores(contents, each, key)) is not None]
+        if spreads:
+            found[key] = round(4 * sum(spreads) / len(spreads))
+    ranks = disagreement.of_ranks(contents)
+    return found if ranks is None else {**found, "ranking": round(4 * ranks)}
 
 
 def cells(annotation: Annotation, others: Sequence[Annotation], rubric: Rubric) -> dict[str, dict[str, Cell]]:
     """Response id → criterion → cell."""
-    own, theirs = _content(annotation), [(each.user.name, _content(each)) for each in others]
+    own, theirs = _content(annotation), [(each.user.name, _content(each)) for each in counting(others)]
     contents = [own, *[content for _, content in theirs]]
 
     def cell(response: str, key: str) -> Cell:
@@ -117,10 +120,12 @@ def _content(annotation: Annotation) -> DraftContent:
 def history(annotation: Annotation, shown: list[Reply], rubric: Rubric) -> list[Step]:
     """The revisions, newest first, each with what it changed against the one before."""
     texts = [_as_texts(DraftContent.model_validate(each.content), shown, rubric) for each in annotation.revisions]
-    steps = [Step(annotation.revisions[0])]
-    for revision, before, after in zip(annotation.revisions[1:], texts, texts[1:], strict=False):
+    steps = []
+    for revision, before, after in zip(annotation.revisions, [texts[0], *texts], texts, strict=False):
         places = [place for place in {**before, **after} if before.get(place, "") != after.get(place, "")]
-        steps.append(Step(revision, [Change(p, word_diff(before.get(p, ""), after.get(p, ""))) for p in places]))
+        changes = [Change(p, word_diff(before.get(p, ""), after.get(p, ""))) for p in places]
+        remarks = remarks_of(revision.review.remarks if revision.review else [], shown, rubric)
+        steps.append(Step(revision, changes, remarks))
     return steps[::-1]
 
 
@@ -141,13 +146,24 @@ def _as_texts(content: DraftContent, shown: list[Reply], rubric: Rubric) -> dict
     return dict(sorted(texts.items()))
 
 
+CHARACTERS = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+"""Of scripts that do not part their words: each is compared on its own."""
+
+WORD = re.compile(rf"[{CHARACTERS}]|[^\s{CHARACTERS}]+")
+PARTED = re.compile(rf"(?<=[{CHARACTERS}]) (?=[{CHARACTERS}])")
+
+
 def word_diff(before: str, after: str) -> list[tuple[str, str]]:
     """Word by word what was kept, removed and added."""
-    old, new = before.split(), after.split()
+    old, new = WORD.findall(before), WORD.findall(after)
     parts: list[tuple[str, str]] = []
     for kind, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if kind == "equal":
-            parts.append(("kept", " ".join(old[a:b])))
+            parts.append(("kept", _joined(old[a:b])))
         else:
-            parts += [(name, " ".join(words)) for name, words in (("removed", old[a:b]), ("added", new[c:d])) if words]
+            parts += [(name, _joined(words)) for name, words in (("removed", old[a:b]), ("added", new[c:d])) if words]
     return parts
+
+
+def _joined(words: list[str]) -> str:
+    return PARTED.sub("", " ".join(words))

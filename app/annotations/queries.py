@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import aliased, joinedload, selectinload
 
 from app.accounts.tables import User
-from app.annotations.tables import STATES, Annotation, Draft, Review, Revision
+from app.annotations.tables import STATES, Adjudication, Annotation, Draft, Review, Revision
 from app.core.db import Session
 from app.core.errors import NotFound
 from app.projects.guard import Seat
@@ -73,10 +73,26 @@ def of_sample(session: Session, sample_id: int) -> list[Annotation]:
     return list(session.scalars(_whole().where(Annotation.sample_id == sample_id).order_by(Annotation.id)))
 
 
-def of_samples(session: Session, sample_ids: list[int]) -> list[Annotation]:
-    """With revisions and reviews, without media and responses."""
-    query = sa.select(Annotation).options(WHOLE[0]).where(Annotation.sample_id.in_(sample_ids)).order_by(Annotation.id)
-    return list(session.scalars(query))
+def adjudication(session: Session, sample_id: int) -> Adjudication | None:
+    """The decision that holds for the sample."""
+    return session.scalar(
+        sa.select(Adjudication)
+        .options(joinedload(Adjudication.author))
+        .where(Adjudication.sample_id == sample_id)
+        .order_by(Adjudication.number.desc())
+        .limit(1)
+    )
+
+
+def adjudicated(session: Session, project_id: int) -> dict[int, Adjudication]:
+    """Sample id → the decision that holds for it: what datasets prefer to the annotations themselves."""
+    query = (
+        sa.select(Adjudication)
+        .where(Adjudication.project_id == project_id)
+        .distinct(Adjudication.sample_id)
+        .order_by(Adjudication.sample_id, Adjudication.number.desc())
+    )
+    return {row.sample_id: row for row in session.scalars(query)}
 
 
 def mine(session: Session, seat: Seat, before_id: int | None = None) -> list[Annotation]:
@@ -89,45 +105,6 @@ def mine(session: Session, seat: Seat, before_id: int | None = None) -> list[Ann
         returned = session.scalars(_in_state(query, "returned")).all()
         rows = [*returned, *[row for row in rows if row not in returned]]
     return rows
-
-
-def review_queue(
-    session: Session,
-    seat: Seat,
-    state: str = "submitted",
-    annotator_id: int | None = None,
-    after_id: int | None = None,
-    limit: int = PAGE,
-) -> list[Annotation]:
-    """Annotations in a state ("" for all), oldest first, from everybody or from one annotator."""
-    query = _whole().where(Annotation.project_id == seat.project.id)
-    if state:
-        query = _in_state(query, state)
-    if annotator_id:
-        query = query.where(Annotation.user_id == annotator_id)
-    if after_id:
-        query = query.where(Annotation.id > after_id)
-    return list(session.scalars(query.order_by(Annotation.id).limit(limit)))
-
-
-def next_to_review(session: Session, seat: Seat, after_id: int) -> int | None:
-    """The next annotation that waits for a verdict and is not the reviewer's own, going round to the start."""
-    waiting = _in_state(sa.select(Annotation.id), "submitted").where(
-        Annotation.project_id == seat.project.id, Annotation.user_id != seat.user.id
-    )
-    ahead: int | None = session.scalar(waiting.where(Annotation.id > after_id).order_by(Annotation.id).limit(1))
-    return ahead or session.scalar(waiting.where(Annotation.id != after_id).order_by(Annotation.id).limit(1))
-
-
-def counts_by_state(session: Session, project_id: int) -> dict[str, int]:
-    verdict = sa.select(Review.verdict).where(Review.revision_id == _latest_id()).scalar_subquery()
-    rows = session.execute(
-        sa.select(verdict.label("verdict"), sa.func.count())
-        .where(Annotation.project_id == project_id)
-        .group_by(sa.text("verdict"))
-    )
-    found = {"submitted" if verdict is None else STATES[verdict]: count for verdict, count in rows}
-    return {state: found.get(state, 0) for state in ("submitted", *STATES.values())}
 
 
 def annotators(session: Session, project_id: int) -> list[User]:

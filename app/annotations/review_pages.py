@@ -9,49 +9,59 @@ import orjson
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import Response
 
-from app.annotations import actions, comparison, desk, queries, rules
+from app.annotations import comparison, desk, looking, queries, reviewing, rules
+from app.annotations.looking import Look, Order, Place, State
 from app.annotations.refusals import BadReview
 from app.annotations.schemas import DraftContent
-from app.annotations.tables import STATES
+from app.annotations.selecting import NAMES
 from app.core.db import Db
 from app.core.html import page, redirect
-from app.projects.guard import Overseer, Reviewer, Seat
+from app.projects.guard import Overseer, Reviewer
+from app.tasks.tables import FLAG_KINDS
 
 router = APIRouter(prefix="/projects/{slug}")
 Text = Annotated[str, Form(max_length=400_000)]
+Word = Annotated[str, Query(max_length=20)]
+Share = Annotated[float, Query(ge=0, le=1, allow_inf_nan=False)]
+
+
+def _look(
+    state: State = "waiting",
+    order: Order = "oldest",
+    annotator: Annotated[int, Query(ge=0, lt=2**63)] = 0,
+    flag: Word = "",
+    why: Word = "",
+    above: Share = 0.0,
+) -> Look:
+    return Look(state, order, annotator, flag, why, above)
+
+
+Looked = Annotated[Look, Depends(_look)]
 
 
 @router.get("/reviews")
 def queue(
-    request: Request,
-    session: Db,
-    seat: Overseer,
-    state: Annotated[str, Query(max_length=20)] = "submitted",
-    annotator: Annotated[int, Query(ge=0, lt=2**63)] = 0,
-    order: Annotated[str, Query(max_length=20)] = "oldest",
-    after: Annotated[int, Query(ge=0, lt=2**63)] = 0,
+    request: Request, session: Db, seat: Overseer, look: Looked, after: Annotated[str, Query(max_length=60)] = ""
 ) -> Response:
-    by_disagreement = order == "disagreement"
-    limit = comparison.MOST_COMPARED if by_disagreement else queries.PAGE
-    rows = queries.review_queue(session, seat, state, annotator or None, after or None, limit)
-    lines = comparison.queue_lines(session, rows, by_disagreement)
+    lines = looking.lines(session, seat, look, Place.read(after), looking.PAGE + 1)
     return page(
         request,
         "annotations/reviews.html",
-        lines=lines[: queries.PAGE],
-        counts=queries.counts_by_state(session, seat.project.id),
+        lines=lines[: looking.PAGE],
+        more=lines[looking.PAGE - 1].place if len(lines) > looking.PAGE else None,
+        counts=looking.counts(session, seat.project.id),
+        words=looking.WORDS,
+        look=look,
+        after=after,
         annotators=queries.annotators(session, seat.project.id),
-        states=["submitted", *STATES.values()],
-        state=state,
-        annotator=annotator,
-        order=order,
-        more=rows[-1].id if not by_disagreement and len(rows) == queries.PAGE else None,
+        flag_kinds=FLAG_KINDS,
+        names=NAMES,
         may_judge="reviewer" in seat.roles,
     )
 
 
 @router.get("/reviews/{annotation_id}")
-def review_page(request: Request, session: Db, seat: Overseer, annotation_id: int) -> Response:
+def review_page(request: Request, session: Db, seat: Overseer, annotation_id: int, look: Looked) -> Response:
     annotation = queries.annotation(session, seat, annotation_id)
     shown = desk.replies(annotation.sample, annotation.order)
     content = DraftContent.model_validate(annotation.latest.content).model_dump()
@@ -70,11 +80,16 @@ def review_page(request: Request, session: Db, seat: Overseer, annotation_id: in
         is_video=any(medium.kind == "frame" for medium in annotation.sample.media),
         rubric=seat.rubric,
         cells=comparison.cells(annotation, others, seat.rubric),
+        heats=comparison.heat_of_rows(annotation, others, seat.rubric),
         opinions=comparison.opinions(annotation, others, shown),
         history=comparison.history(annotation, shown, seat.rubric),
         disagreement=comparison.of(annotation, others),
+        why=looking.why_waiting(session, annotation),
+        names=NAMES,
+        decided=queries.adjudication(session, annotation.sample_id),
         why_not="" if may is True else may,
-        next_id=queries.next_to_review(session, seat, annotation_id),
+        look=look,
+        next_id=looking.following(session, seat, look, annotation),
     )
 
 
@@ -85,39 +100,57 @@ class Verdict:
     revision: int
     comment: str
     verified: list[str]
+    remarks: list[tuple[str, str]]
 
 
 def _verdict(
-    revision: Annotated[int, Form()], comment: Text = "", verified: Annotated[list[str] | None, Form()] = None
+    revision: Annotated[int, Form()],
+    comment: Text = "",
+    verified: Annotated[list[str] | None, Form()] = None,
+    place: Annotated[list[str] | None, Form()] = None,
+    remark: Annotated[list[str] | None, Form()] = None,
 ) -> Verdict:
-    return Verdict(revision, comment, verified or [])
+    """place, remark: in pairs, in the order of the page."""
+    if len(place or []) != len(remark or []):
+        raise BadReview("Each remark needs its place.", "remark")
+    return Verdict(revision, comment, verified or [], list(zip(place or [], remark or [], strict=True)))
 
 
 Given = Annotated[Verdict, Depends(_verdict)]
 
 
+def _leads_on(session: Db, seat: Reviewer, annotation_id: int, look: Looked) -> str:
+    """Where to go after the verdict: to what follows in the list, found before the verdict moves this one in it."""
+    following = looking.following(session, seat, look, queries.annotation(session, seat, annotation_id))
+    at, asked = f"/projects/{seat.project.slug}/reviews", look.address()
+    return at + (f"/{following}" if following else "") + (f"?{asked}" if asked else "")
+
+
+Onward = Annotated[str, Depends(_leads_on)]
+
+
 @router.post("/reviews/{annotation_id}/acceptance")
-def accept(session: Db, seat: Reviewer, annotation_id: int, given: Given) -> Response:
-    actions.accept(session, seat, annotation_id, **vars(given))
-    return _to_next(session, seat, annotation_id)
+def accept(session: Db, seat: Reviewer, annotation_id: int, onward: Onward, given: Given) -> Response:
+    reviewing.accept(session, seat, annotation_id, **vars(given))
+    return redirect(onward)
 
 
 @router.post("/reviews/{annotation_id}/correction")
-def correct(session: Db, seat: Reviewer, annotation_id: int, given: Given, content: Text) -> Response:
-    actions.correct(session, seat, annotation_id, _json(content), **vars(given))
-    return _to_next(session, seat, annotation_id)
+def correct(session: Db, seat: Reviewer, annotation_id: int, onward: Onward, given: Given, content: Text) -> Response:
+    reviewing.correct(session, seat, annotation_id, _json(content), **vars(given))
+    return redirect(onward)
 
 
 @router.post("/reviews/{annotation_id}/return")
-def return_(session: Db, seat: Reviewer, annotation_id: int, given: Given) -> Response:
-    actions.return_(session, seat, annotation_id, **vars(given))
-    return _to_next(session, seat, annotation_id)
+def return_(session: Db, seat: Reviewer, annotation_id: int, onward: Onward, given: Given) -> Response:
+    reviewing.return_(session, seat, annotation_id, **vars(given))
+    return redirect(onward)
 
 
 @router.post("/reviews/{annotation_id}/rejection")
-def reject(session: Db, seat: Reviewer, annotation_id: int, given: Given) -> Response:
-    actions.reject(session, seat, annotation_id, **vars(given))
-    return _to_next(session, seat, annotation_id)
+def reject(session: Db, seat: Reviewer, annotation_id: int, onward: Onward, given: Given) -> Response:
+    reviewing.reject(session, seat, annotation_id, **vars(given))
+    return redirect(onward)
 
 
 def _json(text: str) -> Any:
@@ -125,8 +158,3 @@ def _json(text: str) -> Any:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         raise BadReview("The corrected annotation did not arrive as JSON.", "content") from None
-
-
-def _to_next(session: Db, seat: Seat, annotation_id: int) -> Response:
-    following = queries.next_to_review(session, seat, annotation_id)
-    return redirect(f"/projects/{seat.project.slug}/reviews" + (f"/{following}" if following else ""))

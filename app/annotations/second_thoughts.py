@@ -7,7 +7,7 @@ import datetime as dt
 import sqlalchemy as sa
 
 from app.accounts.actions import audit
-from app.annotations import actions, queries
+from app.annotations import actions, measuring, queries, sampling
 from app.annotations.refusals import KeyReused, TooLate
 from app.annotations.schemas import read_content
 from app.annotations.tables import Annotation, Draft, Revision
@@ -36,6 +36,7 @@ def withdraw(session: Session, seat: Seat, annotation_id: int) -> Lease:
     draft = actions.lock_draft(session, seat.user, task.id)
     draft.content, draft.version, draft.active_seconds = last.content, draft.version + 1, annotation.active_seconds
     audit(session, seat.user, "annotation.withdrawn", f"annotation {annotation.id}", seat.project.id, task=task.id)
+    sampling.leave(session, annotation)
     session.execute(sa.delete(Revision).where(Revision.id == last.id))
     task.done_at = None
     if last.number == 1:
@@ -44,6 +45,8 @@ def withdraw(session: Session, seat: Seat, annotation_id: int) -> Lease:
     else:
         session.expire(annotation)
     session.flush()
+    if measuring.may_be_compared(session, task.sample_id):
+        measuring.measure(session, seat.project.id, [task.sample_id])
     lease = tasks.hold(session, seat, task)
     if lease is None:
         raise TooLate("The sample is in your hands by another task.", "annotation", "Open your next task.")
@@ -64,9 +67,11 @@ def revise(
         return known
     actions.refuse_if_changed(annotation, revision)
     finished = read_content(content, annotation.sample, seat.rubric)
-    actions.add_revision(session, annotation, seat.user, finished)
+    annotation.revise(seat.user, finished.model_dump())
     annotation.idempotency_key = key
     annotation.active_seconds = actions.plausible(active_seconds)
+    session.flush()
+    sampling.arrive(session, seat.project, annotation)
     session.execute(sa.delete(Draft).where(Draft.user_id == seat.user.id, Draft.task_id == annotation.task_id))
     audit(session, seat.user, "annotation.revised", f"annotation {annotation.id}", seat.project.id)
     return annotation

@@ -56,11 +56,18 @@ class Annotation(Base):
     __table_args__ = (
         sa.UniqueConstraint("sample_id", "user_id"),
         sa.UniqueConstraint("user_id", "idempotency_key"),
+        sa.Index("ix_annotations_person", "project_id", "user_id", "id"),
     )
 
     @property
     def latest(self) -> Revision:
         return self.revisions[-1]
+
+    def revise(self, author: User, content: dict[str, Any]) -> Revision:
+        """A further revision beside those that are there."""
+        revision = Revision(author_id=author.id, number=len(self.revisions) + 1, content=content)
+        self.revisions.append(revision)
+        return revision
 
     @property
     def state(self) -> str:

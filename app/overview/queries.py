@@ -6,10 +6,10 @@ import datetime as dt
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.orm import aliased
 
 from app.accounts.queries import recent_changes
 from app.accounts.tables import User
+from app.annotations import looking
 from app.annotations.tables import Annotation, Review, Revision
 from app.core.db import Session
 from app.datasets.tables import Dataset
@@ -144,19 +144,8 @@ def _href(seat: Seat, subject: str) -> str | None:
 
 
 def waiting_reviews(session: Session, project_id: int) -> int:
-    """Annotations whose latest revision nobody has reviewed."""
-    later = aliased(Revision)
-    superseded = sa.exists().where(later.annotation_id == Revision.annotation_id, later.number > Revision.number)
-    return (
-        session.scalar(
-            sa.select(sa.func.count())
-            .select_from(Annotation)
-            .join(Revision, Revision.annotation_id == Annotation.id)
-            .outerjoin(Review, Review.revision_id == Revision.id)
-            .where(Annotation.project_id == project_id, Review.id.is_(None), ~superseded)
-        )
-        or 0
-    )
+    """Annotations that the project's rules select for review and nobody has reviewed."""
+    return looking.selected(session, project_id)
 
 
 def own_progress(session: Session, user: User, project_id: int) -> int:

@@ -1,9 +1,12 @@
 // The review page: correcting in place with the annotator's own tools, and a verdict that says what it needs.
+import { mountDialogs } from "./annotate-keys.js";
 import { mountMatrix } from "./annotate-matrix.js";
 import { mountRanking } from "./annotate-ranking.js";
 import { createStore, missing } from "./annotate-store.js";
 import { mountCannotJudge, mountTexts } from "./annotate-texts.js";
 import { mountTie } from "./annotate-tie.js";
+import { mountReviewKeys } from "./review-keys.js";
+import { mountMarks } from "./review-marks.js";
 
 const $ = (selector) => document.querySelector(selector);
 const store = createStore(JSON.parse($("#desk").textContent));
@@ -17,11 +20,14 @@ models.addEventListener("click", () => {
   document.querySelectorAll("[data-model]").forEach((name) => (name.hidden = !shown));
 });
 
-if (form) mountVerdict();
+mountDialogs();
+const marks = mountMarks($("[data-marks]"), form);
+mountReviewKeys(form && mountVerdict(), marks);
 
 function mountVerdict() {
-  const comment = form.elements.comment;
+  const { comment, content } = form.elements;
   const fault = $("[data-verdict-fault]");
+  const button = (name) => form.querySelector(`[data-verdict=${name}]`);
   let mounted = false;
 
   function edit(on) {
@@ -32,6 +38,13 @@ function mountVerdict() {
     for (const [selector, hidden] of [["[data-verdict=accept]", on], ["[data-correct]", on], ["[data-verdict=correct]", !on], ["[data-uncorrect]", !on]])
       $(selector).hidden = hidden;
     if (on) $("[data-edit]").scrollIntoView({ block: "start" });
+    choose(on ? "correct" : "accept");
+  }
+
+  /** Mark a verdict as the one that Ctrl+Enter gives. */
+  function choose(name) {
+    form.querySelectorAll("[data-verdict]").forEach((each) => each.toggleAttribute("data-chosen", each === button(name)));
+    form.dataset.chosen = name;
   }
 
   $("[data-correct]").addEventListener("click", () => edit(true));
@@ -43,13 +56,21 @@ function mountVerdict() {
     if (fault.textContent) {
       event.preventDefault();
       comment.focus();
-    } else if (verdict === "correct") form.elements.content.value = JSON.stringify(store.content);
+    } else if (verdict === "correct") content.value = JSON.stringify(store.content);
   });
+  choose("accept");
+  return {
+    edit,
+    choose,
+    say: () => comment.focus(),
+    give: () => form.requestSubmit(button(form.dataset.chosen)),
+  };
 }
 
 function problem(verdict, comment) {
-  if (["return", "reject"].includes(verdict) && !comment.trim())
-    return verdict === "return" ? "Say what the annotator should change." : "Say why the annotation is rejected.";
+  const remarked = [...document.querySelectorAll("[name=remark]")].some((field) => field.value.trim());
+  if (verdict === "return" && !comment.trim() && !remarked) return "Say what the annotator should change, here or beside the place.";
+  if (verdict === "reject" && !comment.trim()) return "Say why the annotation is rejected.";
   const todo = verdict === "correct" ? missing(store) : [];
   return todo.length ? `Still missing: ${todo.map((each) => each.what).join(", ")}.` : "";
 }

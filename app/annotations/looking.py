@@ -1,0 +1,196 @@
+"""What a reviewer looks through: a list of annotations in one state, narrowed and ordered, by pages and one by one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, NamedTuple
+from urllib.parse import urlencode
+
+import sqlalchemy as sa
+from sqlalchemy.orm import aliased, joinedload, selectinload
+
+from app.annotations.selecting import NOTHING, is_flagged
+from app.annotations.tables import BY_RULE, STATES, Annotation, Disagreement, Review, Revision, Waiting
+from app.core.db import Session
+from app.projects.guard import Seat
+from app.samples.tables import Sample
+
+PAGE = 50
+State = Literal[
+    "waiting", "unselected", "accepted", "by_rule", "corrected", "returned", "rejected", "adjudicated", "set_aside"
+]
+Order = Literal["oldest", "newest", "disagreement"]
+WORDS: dict[str, str] = {"unselected": "not selected", "by_rule": BY_RULE, "set_aside": "set aside"}
+"""States whose name in addresses is not what people read."""
+
+_value = sa.func.coalesce(Disagreement.value, -1.0)
+"""Samples that only one person judged come last."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """Filters and order. flag: a kind of flag, or "any"; why: a rule that selected it; above: least disagreement."""
+
+    state: State = "waiting"
+    order: Order = "oldest"
+    annotator: int = 0
+    flag: str = ""
+    why: str = ""
+    above: float = 0.0
+
+    def address(self, **changes: Any) -> str:
+        """The look as a query string, without what is as by default."""
+        look, plain = replace(self, **changes), Look()
+        given = {f.name: getattr(look, f.name) for f in fields(look) if getattr(look, f.name) != getattr(plain, f.name)}
+        return urlencode(given)
+
+    @property
+    def narrowed(self) -> bool:
+        return self.address(state="waiting", order="oldest") != ""
+
+
+class Place(NamedTuple):
+    """Where a line stands in an order: its disagreement (−1 for none) and its annotation's id."""
+
+    value: float
+    annotation: int
+
+    def __str__(self) -> str:
+        return f"{self.value!r}:{self.annotation}"
+
+    @classmethod
+    def read(cls, text: str) -> Place | None:
+        value, _, annotation = text.partition(":")
+        try:
+            place = cls(float(value), int(annotation))
+        except ValueError:
+            return None
+        return place if abs(place.annotation) < 2**63 else None
+
+
+class Line(NamedTuple):
+    """One line of a list of annotations."""
+
+    annotation: Annotation
+    others: int
+    disagreement: float | None
+    why: list[str]
+
+    @property
+    def place(self) -> Place:
+        return Place(-1.0 if self.disagreement is None else self.disagreement, self.annotation.id)
+
+
+def lines(session: Session, seat: Seat, look: Look, after: Place | None = None, limit: int = PAGE) -> list[Line]:
+    """The annotations looked for that come after a place. By keys: a page deep down costs what the first does."""
+    others = aliased(Annotation)
+    beside = (
+        sa.select(sa.func.count())
+        .where(others.sample_id == Annotation.sample_id, others.id != Annotation.id)
+        .scalar_subquery()
+    )
+    query = _after(_looked_for(seat, look), look.order, after).order_by(*_ordered(look.order)).limit(limit)
+    whole = [
+        joinedload(Annotation.user),
+        joinedload(Annotation.sample).selectinload(Sample.media),
+        selectinload(Annotation.revisions).joinedload(Revision.review),
+    ]
+    rows = session.execute(query.with_only_columns(Annotation, beside, Disagreement.value, _why(look)).options(*whole))
+    return [Line(annotation, many, value, why) for annotation, many, value, why in rows]
+
+
+def following(session: Session, seat: Seat, look: Look, annotation: Annotation) -> int | None:
+    """The next one after an annotation that the seat may judge, going round to the start."""
+    value = session.scalar(sa.select(Disagreement.value).where(Disagreement.sample_id == annotation.sample_id))
+    place = Place(-1.0 if value is None else value, annotation.id)
+    query = _looked_for(seat, look).with_only_columns(Annotation.id)
+    query = query.where(Annotation.user_id != seat.user.id, Annotation.id != annotation.id)
+    query = query.order_by(*_ordered(look.order)).limit(1)
+    ahead: int | None = session.scalar(_after(query, look.order, place))
+    return ahead or session.scalar(query)
+
+
+def selected(session: Session, project_id: int) -> int:
+    """How many annotations wait for a reviewer."""
+    query = sa.select(sa.func.count()).select_from(Waiting)
+    return session.scalar(query.where(Waiting.project_id == project_id, Waiting.why != NOTHING)) or 0
+
+
+def why_waiting(session: Session, annotation: Annotation) -> list[str]:
+    """The rules that select an annotation for review; none where it has a verdict or is not selected."""
+    return session.scalar(sa.select(Waiting.why).where(Waiting.annotation_id == annotation.id)) or []
+
+
+def counts(session: Session, project_id: int) -> dict[str, int]:
+    """State → how many annotations are in it."""
+    waiting, unselected = session.execute(
+        sa.select(sa.func.count().filter(Waiting.why != NOTHING), sa.func.count().filter(Waiting.why == NOTHING)).where(
+            Waiting.project_id == project_id
+        )
+    ).one()
+    by_rule = Review.reviewer_id.is_(None)
+    query = _decided(sa.select(Review.verdict, by_rule, sa.func.count()), project_id)
+    rows = session.execute(query.group_by(Review.verdict, by_rule))
+    decided = {"by_rule" if rule else STATES[verdict].replace(" ", "_"): many for verdict, rule, many in rows}
+    names = ["accepted", "by_rule", "corrected", "returned", "rejected", "adjudicated", "set_aside"]
+    return {"waiting": waiting, "unselected": unselected, **{name: decided.get(name, 0) for name in names}}
+
+
+def _looked_for(seat: Seat, look: Look) -> sa.Select[*tuple[Any, ...]]:
+    query: sa.Select[*tuple[Any, ...]] = sa.select(Annotation)
+    if look.state in ("waiting", "unselected"):
+        chosen = Waiting.why != NOTHING if look.state == "waiting" else Waiting.why == NOTHING
+        query = query.join(Waiting, Waiting.annotation_id == Annotation.id)
+        query = query.where(Waiting.project_id == seat.project.id, chosen)
+    else:
+        query = _decided(query, seat.project.id).where(_in_state(look.state))
+    query = query.outerjoin(Disagreement, Disagreement.sample_id == Annotation.sample_id)
+    return _narrowed(query, look)
+
+
+def _decided(query: sa.Select[*tuple[Any, ...]], project_id: int) -> sa.Select[*tuple[Any, ...]]:
+    """The project's annotations whose latest revision has a verdict."""
+    newer = aliased(Revision)
+    later = sa.exists().where(newer.annotation_id == Revision.annotation_id, newer.number > Revision.number)
+    query = query.select_from(Annotation).join(Revision, Revision.annotation_id == Annotation.id)
+    return query.join(Review, Review.revision_id == Revision.id).where(Annotation.project_id == project_id, ~later)
+
+
+def _in_state(state: State) -> sa.ColumnElement[bool]:
+    if state == "by_rule":
+        return Review.reviewer_id.is_(None)
+    verdict = next(verdict for verdict, name in STATES.items() if name == WORDS.get(state, state))
+    return sa.and_(Review.verdict == verdict, Review.reviewer_id.is_not(None))
+
+
+def _narrowed(query: sa.Select[*tuple[Any, ...]], look: Look) -> sa.Select[*tuple[Any, ...]]:
+    if look.annotator:
+        query = query.where(Annotation.user_id == look.annotator)
+    if look.flag:
+        query = query.where(is_flagged("" if look.flag == "any" else look.flag))
+    if look.why and look.state == "waiting":
+        query = query.where(Waiting.why.contains([look.why]))
+    if look.above:
+        query = query.where(Disagreement.value >= look.above)
+    return query
+
+
+def _why(look: Look) -> Any:
+    return Waiting.why if look.state in ("waiting", "unselected") else NOTHING
+
+
+def _ordered(order: Order) -> list[Any]:
+    if order == "disagreement":
+        return [_value.desc(), Annotation.id]
+    return [Annotation.id.desc() if order == "newest" else Annotation.id]
+
+
+def _after(query: sa.Select[*tuple[Any, ...]], order: Order, place: Place | None) -> sa.Select[*tuple[Any, ...]]:
+    if place is None:
+        return query
+    if order == "newest":
+        return query.where(Annotation.id < place.annotation)
+    if order == "oldest":
+        return query.where(Annotation.id > place.annotation)
+    same = sa.and_(_value == place.value, Annotation.id > place.annotation)
+    return query.where(sa.or_(_value < place.value, same))

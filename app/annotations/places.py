@@ -1,0 +1,64 @@
+"""Places of an annotation that a reviewer can remark on, as the content names them, and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from app.annotations.desk import Reply
+from app.annotations.refusals import BadReview
+from app.projects.rubric import Rubric
+
+LONGEST_REMARK = 2000
+WHOLE = {
+    "ranking": "The ranking",
+    "rank_reason": "The reason for the ranking",
+    "tie": "The tie",
+    "positive": "The positive sample",
+    "negative.text": "The negative sample",
+    "cannot_judge": "“Cannot judge”",
+}
+
+
+class Remark(NamedTuple):
+    """A reviewer's comment at one place, such as reasons.31, scores.31.ethics, criteria.ethics or ranking."""
+
+    place: str
+    words: str
+    comment: str
+
+
+def words_of(place: str, shown: Sequence[Reply], rubric: Rubric) -> str | None:
+    """The place in the letters that its reader sees; None where there is no such place."""
+    letters = {reply.id: reply.letter for reply in shown}
+    names = {criterion.key: criterion.name for criterion in rubric.criteria}
+    match place.split("."):
+        case ["reasons", response] if response in letters:
+            return f"The reason for {letters[response]}"
+        case ["scores", response, key] if response in letters and key in names:
+            return f"{names[key]} of {letters[response]}"
+        case ["criteria", key] if key in names:
+            return names[key]
+    return WHOLE.get(place)
+
+
+def remarks_of(remarks: Iterable[dict[str, Any]], shown: Sequence[Reply], rubric: Rubric) -> list[Remark]:
+    """What stands in a review, in words; a place that the rubric has lost keeps its comment."""
+    return [
+        Remark(each["place"], words_of(each["place"], shown, rubric) or each["place"], each["comment"])
+        for each in remarks
+    ]
+
+
+def checked_remarks(remarks: Iterable[tuple[str, str]], shown: Sequence[Reply], rubric: Rubric) -> list[dict[str, str]]:
+    """Those that say something, each at a place of this annotation. Raises BadReview."""
+    found = []
+    for place, comment in remarks:
+        if not (comment := comment.strip()):
+            continue
+        if words_of(place, shown, rubric) is None:
+            raise BadReview(f"“{place[:60]}” is no place of this annotation.", "remarks")
+        if len(comment) > LONGEST_REMARK or "\0" in comment:
+            raise BadReview(f"A remark has at most {LONGEST_REMARK:,} characters, and no NUL.", place)
+        found.append({"place": place, "comment": comment})
+    return found

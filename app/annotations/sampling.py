@@ -1,0 +1,168 @@
+"""A project's review rules at work: what they select waits for a reviewer; the rest waits or is accepted by rule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from app.accounts.actions import audit
+from app.accounts.tables import User
+from app.annotations.measuring import may_be_compared, measure
+from app.annotations.selecting import NOTHING, Rules, rules_of, selecting, undecided
+from app.annotations.tables import Annotation, Review, Revision, Waiting
+from app.core.db import Session
+from app.projects.tables import Project
+from app.tasks.tables import Flag, Task
+
+
+def arrive(session: Session, project: Project, annotation: Annotation) -> None:
+    """A submitted annotation takes its place: compared with others of its sample, in the queue or accepted by rule."""
+    if may_be_compared(session, annotation.sample_id):
+        measure(session, project.id, [annotation.sample_id])
+    settle(session, project, [annotation.sample_id])
+
+
+def leave(session: Session, annotation: Annotation) -> None:
+    """Its author takes the latest revision back: it waits no more, and what a rule said of it is gone."""
+    session.execute(sa.delete(Waiting).where(Waiting.annotation_id == annotation.id))
+    rule = sa.delete(Review).where(Review.revision_id == annotation.latest.id, Review.reviewer_id.is_(None))
+    session.execute(rule.execution_options(synchronize_session=False))
+
+
+def change_rules(session: Session, author: User, project: Project, rules: Rules) -> None:
+    """Save the rules and apply them to everything that no person has given a verdict on."""
+    project.review_rules = rules.model_dump()
+    session.flush()
+    audit(session, author, "project.review_rules", f"project {project.id}", project.id, **rules.model_dump())
+    settle(session, project)
+
+
+def settle(session: Session, project: Project, sample_ids: Sequence[int] | None = None) -> None:
+    """Apply the rules to annotations without a person's verdict: of some samples, or of all. Twice is harmless.
+
+    What is selected waits for a reviewer, also where a rule had accepted it before the reason was known.
+    """
+    rules = rules_of(project)
+    withdrawn = accepted = 0
+    if rules.accepting or sample_ids is None:
+        withdrawn = _withdraw(session, project, rules, sample_ids)
+    if rules.accepting:
+        accepted = _accept(session, project, rules, sample_ids)
+    _queue(session, project, rules, sample_ids)
+    if withdrawn or accepted:
+        what = {"accepted": accepted, "withdrawn": withdrawn, "samples": list(sample_ids or [])[:20]}
+        audit(session, None, "reviews.by_rule", f"project {project.id}", project.id, **what)
+
+
+def _withdraw(session: Session, project: Project, rules: Rules, sample_ids: Sequence[int] | None) -> int:
+    """Take back acceptances by rule where a rule now selects, or where rules no longer accept."""
+    rows = undecided(project, rules, sample_ids)
+    stays = sa.and_(rows.c.why == NOTHING, sa.literal(rules.accepting))
+    gone = sa.select(rows.c.review_id).where(rows.c.review_id.is_not(None), ~stays)
+    return _run(session, sa.delete(Review).where(Review.id.in_(gone)).returning(Review.id))
+
+
+def _accept(session: Session, project: Project, rules: Rules, sample_ids: Sequence[int] | None) -> int:
+    rows = undecided(project, rules, sample_ids)
+    columns = [rows.c.revision_id, rows.c.revision_id, sa.literal("accept"), sa.literal(""), NOTHING, NOTHING]
+    found = sa.select(*columns).where(rows.c.why == NOTHING, rows.c.complete, rows.c.review_id.is_(None))
+    names = ["revision_id", "reviewed_revision_id", "verdict", "comment", "remarks", "verified"]
+    return _run(session, insert(Review).from_select(names, found).on_conflict_do_nothing().returning(Review.id))
+
+
+def _queue(session: Session, project: Project, rules: Rules, sample_ids: Sequence[int] | None) -> None:
+    rows = undecided(project, rules, sample_ids)
+    open_rows = sa.select(rows).where(rows.c.review_id.is_(None)).subquery()
+    inside = Waiting.project_id == project.id
+    inside &= sa.true() if sample_ids is None else Waiting.sample_id.in_(sample_ids)
+    settled = Waiting.annotation_id.not_in(sa.select(open_rows.c.annotation_id))
+    if rules.accepting or sample_ids is None:
+        session.execute(sa.delete(Waiting).where(inside, settled).execution_options(synchronize_session=False))
+    names = ["annotation_id", "project_id", "sample_id", "user_id", "why"]
+    found = sa.select(
+        open_rows.c.annotation_id, sa.literal(project.id), open_rows.c.sample_id, open_rows.c.user_id, open_rows.c.why
+    )
+    put = insert(Waiting).from_select(names, found)
+    changed = Waiting.why != put.excluded.why
+    session.execute(
+        put.on_conflict_do_update(index_elements=["annotation_id"], set_={"why": put.excluded.why}, where=changed)
+    )
+
+
+def _run(session: Session, statement: Any) -> int:
+    return len(session.scalars(statement.execution_options(synchronize_session=False)).all())
+
+
+class Preview(NamedTuple):
+    """What rules would do with what is there now.
+
+    by_rule: name → how many it selects of all. open_*: of those without a person's verdict.
+    """
+
+    total: int
+    selected: int
+    by_rule: dict[str, int]
+    open_total: int
+    open_selected: int
+    accepted: int
+    """Would be accepted by rule now."""
+    back: int
+    """Accepted by rule at present, and would wait for a reviewer again."""
+
+
+def preview(session: Session, project: Project, rules: Rules) -> Preview:
+    """Counts over the whole project, without changing anything."""
+    named = selecting(project, rules)
+    everything = (
+        sa.select(Annotation.id, *[rule.label(name) for name, rule in named.items()])
+        .where(Annotation.project_id == project.id)
+        .subquery()
+    )
+    any_rule = sa.or_(sa.false(), *[everything.c[name] for name in named])
+    counts = [sa.func.count().filter(everything.c[name]) for name in named]
+    total, selected, *each = session.execute(
+        sa.select(sa.func.count(), sa.func.count().filter(any_rule), *counts).select_from(everything)
+    ).one()
+    rows = undecided(project, rules)
+    free = rows.c.why == NOTHING
+    kept = sa.and_(free, rows.c.complete, sa.literal(rules.accepting))
+    open_total, open_selected, accepted, back = session.execute(
+        sa.select(
+            sa.func.count(),
+            sa.func.count().filter(~free),
+            sa.func.count().filter(kept),
+            sa.func.count().filter(rows.c.review_id.is_not(None), ~kept),
+        ).select_from(rows)
+    ).one()
+    return Preview(total, selected, dict(zip(named, each, strict=True)), open_total, open_selected, accepted, back)
+
+
+def reconsider(session: Session) -> None:
+    """Look again at samples that were flagged after the rules had passed over them; the sweep does this."""
+    told = Waiting.why.contains(["flagged"])
+    late = (
+        sa.select(Annotation.project_id, Annotation.sample_id)
+        .join(Project, Project.id == Annotation.project_id)
+        .join(Revision, Revision.annotation_id == Annotation.id)
+        .outerjoin(Review, Review.revision_id == Revision.id)
+        .outerjoin(Waiting, Waiting.annotation_id == Annotation.id)
+        .join(Task, Task.sample_id == Annotation.sample_id)
+        .join(Flag, Flag.task_id == Task.id)
+        .where(
+            Flag.created_at > sa.func.now() - sa.text("interval '1 day'"),
+            Project.review_rules["flagged"].as_boolean(),
+            sa.or_(
+                sa.and_(Waiting.annotation_id.is_not(None), ~told),
+                sa.and_(Review.id.is_not(None), Review.reviewer_id.is_(None)),
+            ),
+        )
+        .distinct()
+    )
+    found: dict[int, list[int]] = {}
+    for project_id, sample_id in session.execute(late):
+        found.setdefault(project_id, []).append(sample_id)
+    for project_id, sample_ids in found.items():
+        settle(session, session.get_one(Project, project_id), sample_ids)

@@ -1,0 +1,144 @@
+"""What a project's review rules select, as conditions that the database evaluates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.dialects.postgresql import JSONB, array
+from sqlalchemy.orm import aliased
+
+from app.annotations.tables import Annotation, Disagreement, Review, Revision
+from app.projects.tables import Project
+from app.tasks.tables import Flag, Task
+
+NOTHING = sa.cast(sa.literal("[]", sa.Text), JSONB)
+DRAWN_OF = 2**24
+NAMES = {
+    "all": "everything is reviewed",
+    "newcomer": "a newcomer's",
+    "drawn": "drawn",
+    "disagreement": "disagreement",
+    "flagged": "flagged",
+}
+"""The rules' names, as people read why something is in the queue."""
+
+
+class Rules(BaseModel):
+    """A project's rules. As they are by default, they select everything."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    newcomer_first: int = Field(default=0, ge=0, le=10_000)
+    """How many of a person's first annotations are all reviewed."""
+    later_percent: float = Field(default=100, ge=0, le=100, allow_inf_nan=False)
+    """How many of a hundred later ones are drawn."""
+    disagreement_above: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
+    flagged: bool = False
+    unselected: Literal["wait", "accept"] = "wait"
+    """What becomes of the others: they wait as they are, or are accepted by rule once their sample is done."""
+
+    @property
+    def select_all(self) -> bool:
+        return self.later_percent >= 100
+
+    @property
+    def accepting(self) -> bool:
+        return self.unselected == "accept" and not self.select_all
+
+
+def rules_of(project: Project) -> Rules:
+    return Rules.model_validate(project.review_rules)
+
+
+def undecided(project: Project, rules: Rules, sample_ids: Sequence[int] | None = None) -> sa.Subquery:
+    """Annotations without a person's verdict: annotation_id, sample_id, user_id, revision_id, review_id, why, complete.
+
+    review_id: of an acceptance by rule. complete: no task of the sample is open, so that its disagreement is known.
+    """
+    rows = _latest(project, sample_ids).where(Review.reviewer_id.is_(None))
+    to_do = sa.exists().where(Task.sample_id == Annotation.sample_id, Task.done_at.is_(None))
+    return rows.add_columns(_why(project, rules, sample_ids).label("why"), (~to_do).label("complete")).subquery()
+
+
+def _latest(project: Project, sample_ids: Sequence[int] | None) -> sa.Select[*tuple[Any, ...]]:
+    newer = aliased(Revision)
+    later = sa.exists().where(newer.annotation_id == Revision.annotation_id, newer.number > Revision.number)
+    rows = (
+        sa.select(
+            Annotation.id.label("annotation_id"),
+            Annotation.sample_id,
+            Annotation.user_id,
+            Revision.id.label("revision_id"),
+            Review.id.label("review_id"),
+        )
+        .join(Revision, Revision.annotation_id == Annotation.id)
+        .outerjoin(Review, Review.revision_id == Revision.id)
+        .where(Annotation.project_id == project.id, ~later)
+    )
+    return rows if sample_ids is None else rows.where(Annotation.sample_id.in_(sample_ids))
+
+
+def _why(project: Project, rules: Rules, sample_ids: Sequence[int] | None) -> sa.ColumnElement[Any]:
+    """The names of the rules that select an annotation, as a JSON array."""
+    if rules.select_all and not (rules.newcomer_first or rules.flagged or rules.disagreement_above is not None):
+        return sa.cast(sa.literal('["all"]', sa.Text), JSONB)
+    named = [sa.case((rule, name)) for name, rule in selecting(project, rules, sample_ids).items()]
+    return sa.func.to_jsonb(sa.func.array_remove(array(named), sa.cast(sa.null(), sa.Text))) if named else NOTHING
+
+
+def selecting(
+    project: Project, rules: Rules, sample_ids: Sequence[int] | None = None
+) -> dict[str, sa.ColumnElement[bool]]:
+    """Each rule that is switched on, as a condition on Annotation."""
+    found: dict[str, sa.ColumnElement[bool]] = {}
+    if rules.newcomer_first:
+        found["newcomer"] = _is_newcomers(project, rules.newcomer_first, sample_ids)
+    if rules.later_percent:
+        found["all" if rules.select_all else "drawn"] = _is_drawn(project, rules.later_percent)
+    if rules.disagreement_above is not None:
+        found["disagreement"] = sa.exists().where(
+            Disagreement.sample_id == Annotation.sample_id, Disagreement.value > rules.disagreement_above
+        )
+    if rules.flagged:
+        found["flagged"] = is_flagged()
+    return found
+
+
+def _is_newcomers(project: Project, first: int, sample_ids: Sequence[int] | None) -> sa.ColumnElement[bool]:
+    """Among the first so many of its author in this project: up to the id of that author's n-th annotation."""
+    of = aliased(Annotation)
+    authors = sa.select(of.user_id).where(of.project_id == project.id).distinct()
+    if sample_ids is not None:
+        authors = authors.where(of.sample_id.in_(sample_ids))
+    people, theirs = authors.subquery(), aliased(Annotation)
+    nth = (
+        sa.select(theirs.id)
+        .where(theirs.project_id == project.id, theirs.user_id == people.c.user_id)
+        .order_by(theirs.id)
+        .offset(first - 1)
+        .limit(1)
+        .correlate(people)
+        .scalar_subquery()
+    )
+    bounds = sa.select(people.c.user_id, nth.label("last")).subquery()
+    beyond = sa.select(bounds.c.user_id, bounds.c.last).where(bounds.c.last.is_not(None)).subquery()
+    return ~sa.exists().where(beyond.c.user_id == Annotation.user_id, beyond.c.last < Annotation.id)
+
+
+def _is_drawn(project: Project, percent: float) -> sa.ColumnElement[bool]:
+    """A draw by a hash of the annotation's number and the project's salt: the same for ever, and foreseen by nobody.
+
+    Who is drawn at some percentage is drawn at every higher one.
+    """
+    text = sa.func.convert_to(sa.func.concat(project.draw_salt, ":", Annotation.id), "UTF8")
+    digest = sa.func.sha256(text)
+    number = sa.func.get_byte(digest, 0) * 65536 + sa.func.get_byte(digest, 1) * 256 + sa.func.get_byte(digest, 2)
+    return number < round(percent / 100 * DRAWN_OF)
+
+
+def is_flagged(kind: str = "") -> sa.ColumnElement[bool]:
+    """Whether somebody remarked on the annotation's sample."""
+    flags = sa.exists().where(Flag.task_id == Task.id, Task.sample_id == Annotation.sample_id)
+    return flags.where(sa.cast(Flag.kind, sa.Text) == kind) if kind else flags
