@@ -6,8 +6,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.annotations import actions, comparison, disagreement, queries
+from app.annotations import actions, comparison, disagreement, looking
 from app.annotations.desk import replies
+from app.annotations.looking import Look
 from app.annotations.refusals import AlreadyReviewed, BadReview, CommentMissing, NotYours
 from app.annotations.schemas import BadAnnotation, Content
 from app.core.errors import NotFound
@@ -86,7 +87,7 @@ def test_nobody_reviews_their_own_annotation(session: Session) -> None:
     both = cast.seat(session, bob.user, project, "reviewer")
     with pytest.raises(NotYours):
         actions.accept(session, both, annotation.id)
-    assert queries.next_to_review(session, both, 0) is None
+    assert looking.following(session, both, Look(), annotation) is None
 
 
 def test_an_annotation_of_another_project_is_not_there(session: Session) -> None:
@@ -110,10 +111,10 @@ def test_the_queue_holds_what_waits_oldest_first_and_counts_every_state(session:
     bob, rosa = desk.annotator(session, project), desk.reviewer(session, project)
     rows = [desk.annotate(session, bob) for _ in range(3)]
     actions.accept(session, rosa, rows[0].id)
-    assert [row.id for row in queries.review_queue(session, rosa)] == [rows[1].id, rows[2].id]
-    assert queries.counts_by_state(session, project.id)["accepted"] == 1
-    assert queries.next_to_review(session, rosa, rows[2].id) == rows[1].id
-    assert queries.review_queue(session, rosa, annotator_id=rosa.user.id) == []
+    assert [line.annotation.id for line in looking.lines(session, rosa, Look())] == [rows[1].id, rows[2].id]
+    assert looking.counts(session, project.id) | {"waiting": 2, "accepted": 1} == looking.counts(session, project.id)
+    assert looking.following(session, rosa, Look(), rows[2]) == rows[1].id
+    assert looking.lines(session, rosa, Look(annotator=rosa.user.id)) == []
 
 
 def test_disagreement_is_nought_for_equal_marks_and_one_for_opposite_ones() -> None:
