@@ -65,16 +65,12 @@ def open_questions(part: str, words: tuple[str, ...]) -> list[Question]:
     return [each for each in questions(part) if each.answer in words]
 
 
-def plain_questions(images: set[int], words: tuple[str, ...], draw: random.Random) -> list[Question]:
-    """Training questions about these pictures: those that one of the words answers, and as many of yes as of no.
-
-    Only yes-or-no questions that name one of the words and hold no negation.
-    """
-    about = [each for each in questions("train") if each.image in images]
-    closed = [each for each in about if each.answer in ("yes", "no") and _plainly(each.text, words)]
+def yes_or_no(images: set[int], words: tuple[str, ...], draw: random.Random) -> list[Question]:
+    """Training questions about these pictures that name one of the words without negation: as many of yes as of no."""
+    closed = [each for each in questions("train") if each.image in images and _plainly(each.text, words)]
     yes, no = ([each for each in closed if each.answer == answer] for answer in ("yes", "no"))
     many = min(len(yes), len(no))
-    return [*(each for each in about if each.answer in words), *draw.sample(yes, many), *draw.sample(no, many)]
+    return [*draw.sample(yes, many), *draw.sample(no, many)]
 
 
 def _plainly(text: str, words: tuple[str, ...]) -> bool:

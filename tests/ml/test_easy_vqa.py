@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(1200)
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """A base, a reward model on expanded reasons, its scores, and a policy aligned by them; about three minutes."""
+    """A base, a reward model on expanded reasons, its scores, and a policy aligned by them; about four minutes."""
     torch.set_num_threads(1)
     place: Path = tmp_path_factory.mktemp("easy-vqa")
     experiment = Experiment(place, SHORT, seed=0)
@@ -30,7 +30,7 @@ def test_with_given_critiques_held_out_pairs_are_ordered_rightly(found: dict[str
 
 
 def test_with_its_own_critiques_the_order_is_above_chance(found: dict[str, Any]) -> None:
-    assert found["reward"]["own"]["acc"] >= 0.57
+    assert found["reward"]["own"]["acc"] >= 0.75
 
 
 def test_aligning_raises_the_share_of_true_responses_that_are_preferred(found: dict[str, Any]) -> None:
