@@ -25,6 +25,8 @@ cli = typer.Typer(
 )
 users = typer.Typer(no_args_is_help=True, help="People who sign in.")
 cli.add_typer(users, name="user")
+log = typer.Typer(no_args_is_help=True, help="The log of who did what.")
+cli.add_typer(log, name="audit")
 
 
 def main() -> None:
@@ -74,6 +76,30 @@ def add_user(
         if project:
             projects.give_role(session, user, _project(session, project), email, role)
     print(f"{email}\t{password}")
+
+
+@users.command("password")
+def password_link(email: str) -> None:
+    """Print a link through which somebody who cannot sign in chooses a new password, once, within a day."""
+    from app.accounts import letters, passwords
+
+    with _transaction() as session:
+        secret = passwords.make_link(session, _person(session, email), "reset", None)
+    base = settings().public_url or f"http://{settings().host}:{settings().port}"
+    print(base.rstrip("/") + letters.path_of(secret))
+
+
+@log.command("verify")
+def verify_log(head: Annotated[str, typer.Option(help="A hash noted down earlier.")] = "") -> None:
+    """Compute the chain of the audit log anew; exit code 1 where it was tampered with."""
+    from app.accounts.log import verify
+
+    with _transaction() as session:
+        verdict = verify(session, head)
+    print(f"{verdict.chained:,} entries chained, {verdict.waiting} not yet; newest hash {verdict.head}")
+    if not verdict:
+        print(f"Tampered with: {verdict.fault}", file=sys.stderr)
+        raise typer.Exit(1)
 
 
 @cli.command("import")

@@ -29,10 +29,11 @@ TEMPLATE = "assay"
 
 
 def _forget_settings() -> None:
-    from app.core import jobs
+    from app.core import jobs, throttle
 
     settings.cache_clear()
     jobs.sender.cache_clear()
+    throttle.forget_all()
 
 
 @pytest.fixture(autouse=True)

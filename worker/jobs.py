@@ -7,13 +7,15 @@ import socket
 import subprocess
 import threading
 import time
+from smtplib import SMTPException
 from typing import Any
 
 import structlog
 from celery.signals import worker_shutting_down
 from sqlalchemy.exc import OperationalError
 
-from app.core import storage
+from app.accounts.log import seal
+from app.core import mail, storage
 from app.core.db import transaction
 from app.core.errors import Refusal
 from app.core.jobs import ROUTES
@@ -146,9 +148,19 @@ class Watch:
         return process.log_tail(self.folder / "log.txt")
 
 
+@app.task(name="send_mail", autoretry_for=(OSError, SMTPException), retry_backoff=True, max_retries=5)
+def send_mail(to: str, subject: str, text: str) -> None:
+    """Hand a letter to the mail server; tried again for some minutes while the server is away."""
+    mail.send(to, subject, text)
+
+
 @app.task(name="sweep")
 def sweep() -> None:
-    """End stale leases and offer the runs that could start."""
+    """End stale leases, chain new audit entries, and offer the runs that could start."""
+    while True:
+        with transaction() as session:
+            if not seal(session):
+                break
     with transaction() as session:
         sweep_leases(session)
         ready = claims.offers(session)

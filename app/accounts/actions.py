@@ -1,25 +1,31 @@
-"""Accounts' verbs: add a user, sign in and out, write the audit log."""
+"""Accounts' verbs: add, deactivate and promote people; sign in and out."""
 
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import secrets
-from functools import cache
-from typing import Any
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from pydantic import TypeAdapter, ValidationError
 from pydantic.networks import validate_email
 
-from app.accounts import queries
-from app.accounts.tables import AuditEntry, SignIn, User
+from app.accounts import passwords, queries, second_factor
+from app.accounts.log import audit as audit  # the other rooms say accounts.audit
+from app.accounts.passwords import WeakPassword as WeakPassword
+from app.accounts.tables import SignIn, User
+from app.core import throttle
 from app.core.db import Session, now
-from app.core.errors import Conflict, Invalid, NotSignedIn
+from app.core.errors import Conflict, Invalid, NotFound, NotSignedIn
+from app.core.sealing import fingerprint, new_secret
 
 SIGNED_IN_FOR = dt.timedelta(days=14)
-SHORTEST_PASSWORD = 10
+CODE_WITHIN = dt.timedelta(minutes=10)
+SEEN_EVERY = dt.timedelta(minutes=5)
+
+# Who guesses one account's password from one address is stopped soon; who tries many accounts from one address, or one
+# account from many addresses, a little later. An address from which the owner has signed in before answers only for
+# its own tries: strangers elsewhere cannot lock the owner out.
+FROM_ONE_ADDRESS = "5 per 15 minutes"
+BY_ONE_ADDRESS = "50 per 15 minutes"
+ON_ONE_ACCOUNT = "30 per 15 minutes"
 
 
 class WrongCredentials(NotSignedIn):
@@ -30,81 +36,160 @@ class EmailTaken(Conflict):
     """Someone with this address exists already."""
 
 
-class WeakPassword(Invalid):
-    """A password that is too short to keep anyone out."""
-
-
 class BadEmail(Invalid):
     """Text that is no e-mail address."""
 
 
-@cache
-def _hasher() -> PasswordHasher:
-    return PasswordHasher()  # argon2id, the library's current recommendation
-
-
-@cache
-def _hash_of_nobody() -> str:
-    return _hasher().hash(secrets.token_urlsafe())
+class LastPlatformAdmin(Conflict):
+    """The platform must keep one person who can administer it."""
 
 
 def add_user(session: Session, email: str, name: str, password: str, is_admin: bool = False) -> User:
-    """A new user. Raises BadEmail, WeakPassword, EmailTaken."""
-    email = _checked_email(email)
-    if len(password) < SHORTEST_PASSWORD:
-        raise WeakPassword(f"A password needs at least {SHORTEST_PASSWORD} characters.", "password")
+    """A new user with a password. Raises BadEmail, WeakPassword, EmailTaken."""
+    email = checked_email(email)
+    return _add(session, email, name, passwords.hashed(password, email), is_admin)
+
+
+def add_invited(session: Session, email: str, name: str = "") -> User:
+    """A new user who chooses a password through a link. Raises BadEmail, EmailTaken."""
+    return _add(session, checked_email(email), name, "", False)
+
+
+def _add(session: Session, email: str, name: str, password_hash: str, is_admin: bool) -> User:
     if queries.user_by_email(session, email):
         raise EmailTaken(f"{email} has an account already.", "email")
-    user = User(email=email, name=name.strip() or email, password_hash=_hasher().hash(password), is_admin=is_admin)
+    user = User(email=email, name=name.strip()[:200] or email, password_hash=password_hash, is_admin=is_admin)
     session.add(user)
     session.flush()
     audit(session, user, "user.added", f"user {user.id}")
     return user
 
 
-def _checked_email(email: str) -> str:
+def checked_email(email: str) -> str:
+    """The address in lower case. Raises BadEmail."""
     try:
         return validate_email(TypeAdapter(str).validate_python(email))[1].lower()
     except (ValueError, ValidationError):
         raise BadEmail(f"“{email[:80]}” is not an e-mail address.", "email") from None
 
 
-def sign_in(session: Session, email: str, password: str, agent: str = "") -> str:
-    """Open a session and return its secret for the cookie. Raises WrongCredentials."""
-    user = queries.user_by_email(session, email.strip().lower())
-    if not _matches(user.password_hash if user else _hash_of_nobody(), password) or user is None:
+def sign_in(session: Session, email: str, password: str, agent: str = "", address: str = "") -> str:
+    """Open a session and return its secret for the cookie. Raises WrongCredentials, throttle.TooMany.
+
+    With a second factor the session awaits its code; nothing but `give_code` may be done with it.
+    """
+    email = email.strip().lower()
+    user = queries.user_by_email(session, email)
+    known = user is not None and bool(address) and queries.came_from(session, user, address)
+    _take_turn(email, address, known)
+    hashed = user.password_hash if user else passwords.hash_of_nobody()
+    if not passwords.matches(hashed, password) or user is None or user.deactivated_at:
         raise WrongCredentials("This address and password do not belong together.", "password")
-    secret = secrets.token_urlsafe(32)
+    throttle.forget(FROM_ONE_ADDRESS, "sign-in", email, address)
+    awaits = user.second_factor is not None and user.second_factor.confirmed_at is not None
+    return open_session(session, user, agent, address, awaits)
+
+
+def _take_turn(email: str, address: str, known: bool) -> None:
+    """Count this try wherever it counts. Raises throttle.TooMany."""
+    counts: list[tuple[str, tuple[str, ...]]] = [(FROM_ONE_ADDRESS, ("sign-in", email, address))]
+    if not known:
+        counts += [(BY_ONE_ADDRESS, ("sign-in by", address)), (ON_ONE_ACCOUNT, ("sign-in on", email))]
+    waits = [throttle.take(limit, *key) for limit, key in counts]
+    if wait := max(waits):
+        raise throttle.TooMany(
+            "Too many tries to sign in.",
+            "password",
+            f"Try again in {-(-wait // 60)} minutes, or choose a new password.",
+        )
+
+
+def open_session(session: Session, user: User, agent: str, address: str, awaits_code: bool = False) -> str:
+    """A session for somebody who has proved who they are; its secret is new at each sign-in."""
+    secret = new_secret()
+    lasts = CODE_WITHIN if awaits_code else SIGNED_IN_FOR
     session.add(
-        SignIn(user_id=user.id, secret_sha256=fingerprint(secret), expires_at=now() + SIGNED_IN_FOR, agent=agent[:200])
+        SignIn(
+            user_id=user.id,
+            secret_sha256=fingerprint(secret),
+            expires_at=now() + lasts,
+            agent=agent[:200],
+            address=address[:64],
+            awaits_code=awaits_code,
+        )
     )
-    audit(session, user, "user.signed_in", f"user {user.id}")
+    audit(session, user, "user.gave_password" if awaits_code else "user.signed_in", f"user {user.id}")
     return secret
 
 
-def _matches(password_hash: str, password: str) -> bool:
-    try:
-        return _hasher().verify(password_hash, password)
-    except (VerifyMismatchError, InvalidHashError):
-        return False
+def give_code(session: Session, secret: str, code: str) -> str:
+    """Finish signing in with the second factor; a new secret for the cookie. Raises NotSignedIn, WrongCode, TooMany."""
+    entry = queries.open_sign_in(session, secret)
+    if entry is None or not entry.awaits_code:
+        raise NotSignedIn("Too much time has passed. Sign in again.")
+    second_factor.check(session, entry.user, code)
+    entry.ended_at = now()
+    return open_session(session, entry.user, entry.agent, entry.address)
 
 
 def sign_out(session: Session, secret: str) -> None:
     if entry := queries.open_sign_in(session, secret):
-        entry.ended_at = now()
-        audit(session, entry.user, "user.signed_out", f"user {entry.user_id}")
+        _end(session, entry, entry.user)
 
 
-def fingerprint(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
+def end_sign_in(session: Session, user: User, sign_in_id: int) -> None:
+    """End one of one's own sessions. Raises NotFound."""
+    entry = next((each for each in queries.sign_ins_of(session, user) if each.id == sign_in_id), None)
+    if entry is None:
+        raise NotFound()
+    _end(session, entry, user)
 
 
-def audit(
-    session: Session, user: User | None, action: str, subject: str, project_id: int | None = None, **detail: Any
-) -> None:
-    """Add one line to the audit log, in the transaction of the change that it tells of."""
-    session.add(
-        AuditEntry(
-            user_id=user.id if user else None, project_id=project_id, action=action, subject=subject, detail=detail
-        )
-    )
+def end_other_sign_ins(session: Session, user: User, kept: SignIn) -> None:
+    ended = passwords.end_sign_ins(session, user, but=kept)
+    audit(session, user, "user.signed_out_elsewhere", f"user {user.id}", sessions=ended)
+
+
+def _end(session: Session, entry: SignIn, author: User) -> None:
+    entry.ended_at = now()
+    audit(session, author, "user.signed_out", f"user {entry.user_id}")
+
+
+def seen(entry: SignIn) -> None:
+    """Note when a session was last used, to within some minutes."""
+    if entry.last_seen_at < now() - SEEN_EVERY:
+        entry.last_seen_at = now()
+
+
+def rename(session: Session, user: User, name: str) -> None:
+    """Raises Invalid."""
+    if not name.strip():
+        raise Invalid("A name is what your colleagues see of you.", "name")
+    user.name = name.strip()[:200]
+
+
+def deactivate(session: Session, author: User, user: User) -> None:
+    """Keep somebody out and end their sessions; their work stays. Raises LastPlatformAdmin."""
+    if user.is_admin and not user.deactivated_at and queries.count_admins(session) == 1:
+        raise LastPlatformAdmin("This is the platform's last admin.", "user", "Make somebody else an admin first.")
+    user.deactivated_at = user.deactivated_at or now()
+    passwords.end_sign_ins(session, user)
+    audit(session, author, "user.deactivated", f"user {user.id}")
+
+
+def reactivate(session: Session, author: User, user: User) -> None:
+    user.deactivated_at = None
+    audit(session, author, "user.reactivated", f"user {user.id}")
+
+
+def make_admin(session: Session, author: User, user: User) -> None:
+    user.is_admin = True
+    audit(session, author, "user.made_admin", f"user {user.id}")
+
+
+def unmake_admin(session: Session, author: User, user: User) -> None:
+    """Raises LastPlatformAdmin."""
+    if user.is_admin and queries.count_admins(session) == 1:
+        raise LastPlatformAdmin("This is the platform's last admin.", "user", "Make somebody else an admin first.")
+    user.is_admin = False
+    audit(session, author, "user.unmade_admin", f"user {user.id}")

@@ -6,12 +6,27 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from app.accounts import queries
-from app.accounts.tables import User
-from app.core.db import Db
+from app.accounts import actions, queries, tokens
+from app.accounts.tables import SignIn, User
+from app.core.db import Db, Session
 from app.core.errors import Forbidden, NotSignedIn
+from app.core.web import SAFE
 
 COOKIE = "assay_session"
+
+
+class CodeAwaited(NotSignedIn):
+    """The password was right; the second factor is still missing."""
+
+    page = "/sign-in/code"
+
+
+class ReadingToken(Forbidden):
+    """A token of scope read was used to change something."""
+
+
+class TokensMayNot(Forbidden):
+    """Something that only a person who signed in may do."""
 
 
 def anyone() -> None:
@@ -19,13 +34,42 @@ def anyone() -> None:
 
 
 def signed_in(request: Request, session: Db) -> User:
-    """The user whose cookie this is. Raises NotSignedIn."""
+    """The user whose cookie or token this is. Raises NotSignedIn, CodeAwaited, BadToken, ReadingToken."""
+    authorization = request.headers.get("authorization")
+    # A token, once shown, is all that counts: the check against other sites' forms relies on it.
+    user = _by_token(request, session, authorization) if authorization else _sign_in(request, session).user
+    request.state.user = user
+    return user
+
+
+def _by_token(request: Request, session: Session, authorization: str) -> User:
+    kind, _, secret = authorization.partition(" ")
+    if kind.lower() != "bearer":
+        raise tokens.BadToken("Authorization is “Bearer” and a token.", "Authorization")
+    token = tokens.open_token(session, secret.strip())
+    if token.scope == "read" and request.method not in SAFE:
+        raise ReadingToken("This token may only read.", "Authorization", "Make one with the scope write.")
+    return token.user
+
+
+def _sign_in(request: Request, session: Session) -> SignIn:
     secret = request.cookies.get(COOKIE)
     entry = queries.open_sign_in(session, secret) if secret else None
     if entry is None:
         raise NotSignedIn("Sign in first.", advice="Your work is kept; you come back to this page after signing in.")
+    if entry.awaits_code:
+        raise CodeAwaited("Give the code of your second factor first.")
+    actions.seen(entry)
+    return entry
+
+
+def in_person(request: Request, session: Db) -> SignIn:
+    """The session of somebody who signed in: tokens may not change an account. Raises NotSignedIn, TokensMayNot."""
+    if request.headers.get("authorization"):
+        raise TokensMayNot("A token may not do this.", "Authorization", "Sign in with a browser.")
+    entry = _sign_in(request, session)
     request.state.user = entry.user
-    return entry.user
+    return entry
 
 
 def platform_admin(user: Annotated[User, Depends(signed_in)]) -> User:
@@ -36,6 +80,7 @@ def platform_admin(user: Annotated[User, Depends(signed_in)]) -> User:
 
 Anyone = Depends(anyone)
 SignedIn = Annotated[User, Depends(signed_in)]
+InPerson = Annotated[SignIn, Depends(in_person)]
 PlatformAdmin = Annotated[User, Depends(platform_admin)]
-GUARDS = [anyone, signed_in, platform_admin]
+GUARDS = [anyone, signed_in, in_person, platform_admin]
 """Functions that count as a guard; `app.projects.guard` adds its own."""

@@ -1,4 +1,4 @@
-"""Sign in, sign out, light and dark."""
+"""Sign in, sign out, and the links through which a password is chosen."""
 
 from __future__ import annotations
 
@@ -7,40 +7,51 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 
-from app.accounts import actions
+from app.accounts import actions, own_pages, passwords, people_pages, queries, second_factor
 from app.accounts.guard import COOKIE, Anyone
+from app.accounts.letters import send_reset
+from app.core import mail, throttle
 from app.core.db import Db
 from app.core.html import page, redirect
 
-router = APIRouter(dependencies=[Anyone])
+door = APIRouter(dependencies=[Anyone])
+Secret = Annotated[str, Form(max_length=1000)]
+Email = Annotated[str, Form(max_length=320)]
+Path = Annotated[str, Form(max_length=2000)]
 
 
-@router.get("/sign-in")
+@door.get("/sign-in")
 def sign_in_page(request: Request, next: str = "/") -> Response:
-    return page(request, "accounts/sign_in.html", error=None, email="", next=_here(next))
+    return page(request, "accounts/sign_in.html", error=None, email="", next=_here(next), mail=mail.is_set_up())
 
 
-@router.post("/sign-in")
-def sign_in(
-    request: Request,
-    session: Db,
-    email: Annotated[str, Form(max_length=320)],
-    password: Annotated[str, Form(max_length=1000)],
-    next: Annotated[str, Form(max_length=2000)] = "/",
-) -> Response:
+@door.post("/sign-in")
+def sign_in(request: Request, session: Db, email: Email, password: Secret, next: Path = "/") -> Response:
     try:
-        secret = actions.sign_in(session, email, password, request.headers.get("user-agent", ""))
-    except actions.WrongCredentials as refusal:
-        return page(request, "accounts/sign_in.html", 401, error=refusal, email=email, next=_here(next))
-    answer = redirect(_here(next))
-    secure = request.url.scheme == "https"
-    answer.set_cookie(
-        COOKIE, secret, max_age=int(actions.SIGNED_IN_FOR.total_seconds()), httponly=True, samesite="lax", secure=secure
-    )
-    return answer
+        secret = actions.sign_in(session, email, password, agent_of(request), address_of(request))
+    except (actions.WrongCredentials, throttle.TooMany) as refusal:
+        context = {"error": refusal, "email": email, "next": _here(next), "mail": mail.is_set_up()}
+        return page(request, "accounts/sign_in.html", refusal.status, **context)
+    entry = queries.open_sign_in(session, secret)
+    awaits = entry is not None and entry.awaits_code
+    return with_cookie(redirect(f"/sign-in/code?next={_here(next)}" if awaits else _here(next)), request, secret)
 
 
-@router.post("/sign-out")
+@door.get("/sign-in/code")
+def code_page(request: Request, next: str = "/") -> Response:
+    return page(request, "accounts/code.html", error=None, next=_here(next))
+
+
+@door.post("/sign-in/code")
+def give_code(request: Request, session: Db, code: Secret, next: Path = "/") -> Response:
+    try:
+        secret = actions.give_code(session, request.cookies.get(COOKIE, ""), code)
+    except (second_factor.WrongCode, throttle.TooMany) as refusal:
+        return page(request, "accounts/code.html", refusal.status, error=refusal, next=_here(next))
+    return with_cookie(redirect(_here(next)), request, secret)
+
+
+@door.post("/sign-out")
 def sign_out(request: Request, session: Db) -> Response:
     actions.sign_out(session, request.cookies.get(COOKIE, ""))
     answer = redirect("/sign-in")
@@ -48,6 +59,59 @@ def sign_out(request: Request, session: Db) -> Response:
     return answer
 
 
+@door.get("/forgotten")
+def forgotten_page(request: Request) -> Response:
+    return page(request, "accounts/forgotten.html", asked="", mail=mail.is_set_up())
+
+
+@door.post("/forgotten")
+def forgotten(request: Request, session: Db, email: Email) -> Response:
+    """The answer is the same whether or not somebody has this address."""
+    send_reset(session, email.strip().lower(), address_of(request))
+    return page(request, "accounts/forgotten.html", asked=email, mail=mail.is_set_up())
+
+
+@door.get("/password-links/{secret}")
+def password_link(request: Request, session: Db, secret: str) -> Response:
+    link = passwords.open_link(session, secret)
+    return page(request, "accounts/password_link.html", link=link, error=None, name=link.user.name)
+
+
+@door.post("/password-links/{secret}")
+def use_password_link(request: Request, session: Db, secret: str, password: Secret, name: Secret = "") -> Response:
+    """Choose the password and be signed in. A second factor that is on is still asked for."""
+    try:
+        user = passwords.use_link(session, secret, password, name)
+    except passwords.WeakPassword as refusal:
+        link = passwords.open_link(session, secret)
+        return page(request, "accounts/password_link.html", 422, link=link, error=refusal, name=name)
+    awaits = user.second_factor is not None and user.second_factor.confirmed_at is not None
+    opened = actions.open_session(session, user, agent_of(request), address_of(request), awaits)
+    return with_cookie(redirect("/sign-in/code" if awaits else "/"), request, opened)
+
+
+def with_cookie(answer: Response, request: Request, secret: str) -> Response:
+    """Give the browser the session's secret."""
+    age = int(actions.SIGNED_IN_FOR.total_seconds())
+    secure = request.url.scheme == "https"
+    answer.set_cookie(COOKIE, secret, max_age=age, httponly=True, samesite="lax", secure=secure)
+    return answer
+
+
+def agent_of(request: Request) -> str:
+    return request.headers.get("user-agent", "")
+
+
+def address_of(request: Request) -> str:
+    """Where the request came from; behind a proxy, uvicorn has put the forwarded address here."""
+    return request.client.host if request.client else ""
+
+
 def _here(next: str) -> str:
     """A path of this site: never another site's address."""
     return next if next.startswith("/") and not next.startswith(("//", "/\\")) else "/"
+
+
+router = APIRouter()
+for part in (door, own_pages.router, people_pages.router):
+    router.include_router(part)

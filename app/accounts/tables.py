@@ -1,4 +1,4 @@
-"""Who signs in, their sessions, and the log of what people changed."""
+"""Who signs in and how, their sessions and tokens, and the log of what people changed."""
 
 from __future__ import annotations
 
@@ -19,10 +19,14 @@ class User(Base):
     email: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
     password_hash: Mapped[str]
+    """argon2id; empty until an invitation is accepted."""
     is_admin: Mapped[bool] = mapped_column(server_default=sa.false(), default=False)
     keys: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=sa.text("'{}'"))
     """The annotate page's keys where this person has changed them: the usual key → theirs."""
     created_at: Mapped[Moment]
+    deactivated_at: Mapped[dt.datetime | None]
+    """Since when they may not sign in; their work stays."""
+    second_factor: Mapped[SecondFactor | None] = relationship(back_populates="user")
     __table_args__ = (sa.CheckConstraint("email = lower(email)", name="email_is_lower_case"),)
 
 
@@ -36,12 +40,67 @@ class SignIn(Base):
     created_at: Mapped[Moment]
     expires_at: Mapped[dt.datetime]
     ended_at: Mapped[dt.datetime | None]
+    last_seen_at: Mapped[Moment]
     agent: Mapped[str] = mapped_column(default="")
+    address: Mapped[str] = mapped_column(default="", server_default="")
+    awaits_code: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    """The password was right, the second factor is still asked for."""
     user: Mapped[User] = relationship()
 
 
+class SecondFactor(Base):
+    """A time-based one-time password (RFC 6238) of an authenticator app."""
+
+    __tablename__ = "second_factors"
+    user_id: Mapped[int] = mapped_column(sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    sealed_secret: Mapped[str]
+    """Encrypted with a key from SECRET_KEY: codes must be computed from it, so it cannot be hashed."""
+    confirmed_at: Mapped[dt.datetime | None]
+    last_step: Mapped[int] = mapped_column(default=0)
+    """The 30-second step of the last accepted code: no code counts twice."""
+    recovery_sha256: Mapped[list[Any]] = mapped_column(default=list)
+    """Codes for the day the phone is lost, each good once."""
+    user: Mapped[User] = relationship(back_populates="second_factor")
+
+
+class PasswordLink(Base):
+    """A link that lets its holder choose a password once: an invitation, or a reset."""
+
+    __tablename__ = "password_links"
+    id: Mapped[Id]
+    user_id: Mapped[int] = mapped_column(sa.ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    purpose: Mapped[str]
+    secret_sha256: Mapped[str] = mapped_column(unique=True)
+    made_by: Mapped[int | None] = mapped_column(sa.ForeignKey("users.id"))
+    created_at: Mapped[Moment]
+    expires_at: Mapped[dt.datetime]
+    used_at: Mapped[dt.datetime | None]
+    user: Mapped[User] = relationship(foreign_keys=[user_id])
+    __table_args__ = (sa.CheckConstraint("purpose IN ('invitation', 'reset')", name="purpose_is_known"),)
+
+
+class ApiToken(Base):
+    """A program's key to its owner's rights, or to the reading half of them."""
+
+    __tablename__ = "api_tokens"
+    id: Mapped[Id]
+    user_id: Mapped[int] = mapped_column(sa.ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str]
+    scope: Mapped[str]
+    secret_sha256: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[Moment]
+    expires_at: Mapped[dt.datetime]
+    revoked_at: Mapped[dt.datetime | None]
+    last_used_at: Mapped[dt.datetime | None]
+    user: Mapped[User] = relationship()
+    __table_args__ = (sa.CheckConstraint("scope IN ('read', 'write')", name="scope_is_known"),)
+
+
 class AuditEntry(Base):
-    """Who did what to which row, and when; rows are only ever added."""
+    """Who did what to which row, and when; rows are only ever added, which a trigger of the database enforces.
+
+    `place` and `sha256` are given later, by the sealing that chains entries to one another (app.accounts.audit).
+    """
 
     __tablename__ = "audit_entries"
     id: Mapped[Id]
@@ -51,4 +110,6 @@ class AuditEntry(Base):
     action: Mapped[str]
     subject: Mapped[str]
     detail: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    place: Mapped[int | None] = mapped_column(unique=True)
+    sha256: Mapped[str | None]
     user: Mapped[User | None] = relationship()

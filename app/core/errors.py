@@ -33,6 +33,8 @@ class NotFound(Refusal):
 
 class NotSignedIn(Refusal):
     status = 401
+    page = "/sign-in"
+    """Where a browser is sent instead of an error."""
 
 
 class Forbidden(Refusal):

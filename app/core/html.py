@@ -111,7 +111,7 @@ def answer_refusal(request: Request, refusal: Refusal) -> Response:
     if request.headers.get("hx-request"):
         return page(request, "_error.html", refusal.status, error=refusal)
     if isinstance(refusal, NotSignedIn):
-        return redirect(f"/sign-in?next={request.url.path}" if request.method == "GET" else "/sign-in")
+        return redirect(f"{refusal.page}?next={request.url.path}" if request.method == "GET" else refusal.page)
     return page(request, "error.html", refusal.status, error=refusal)
 
 

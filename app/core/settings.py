@@ -31,6 +31,8 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", alias="ASSAY_HOST")
     port: int = Field(8000, alias="ASSAY_PORT", ge=1, le=65535)
     public_url: str = Field("", alias="ASSAY_PUBLIC_URL")
+    smtp_url: SecretStr = Field(SecretStr(""), alias="SMTP_URL")
+    mail_from: str = Field("", alias="MAIL_FROM")
     openai_base_url: str = Field("", alias="OPENAI_BASE_URL")
     openai_api_key: SecretStr = Field(SecretStr(""), alias="OPENAI_API_KEY")
     openai_model: str = Field("", alias="OPENAI_MODEL")

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-import secrets
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 from pydantic import ValidationError
 
+from app.accounts import letters
 from app.accounts import queries as accounts
-from app.accounts.actions import add_user, audit
+from app.accounts.actions import add_invited, audit
 from app.accounts.tables import User
 from app.core.db import Session
-from app.core.errors import Conflict, Invalid, NotFound
+from app.core.errors import Conflict, Forbidden, Invalid, NotFound
 from app.projects import queries
 from app.projects.rubric import DEFAULT, Rubric
 from app.projects.tables import ROLES, Membership, Project
@@ -25,6 +25,10 @@ class SlugTaken(Conflict):
 
 class BadSetting(Invalid):
     """A setting outside its bounds."""
+
+
+class NotYours(Forbidden):
+    """A link for somebody's password opens all that they may do: whoever makes it must administer all of that."""
 
 
 class LastAdmin(Conflict):
@@ -116,22 +120,34 @@ def _count_admins(session: Session, project: Project) -> int:
 
 @dataclass(frozen=True)
 class Invited:
-    """Someone who now plays a role; `password` is set only for an account that was just made, and shown once."""
+    """Someone who now plays a role; `link` is set only for an account that was just made, and shown once."""
 
     user: User
     role: str
-    password: str | None
+    link: str | None
 
 
 def invite(session: Session, author: User, project: Project, email: str, name: str, role: str) -> Invited:
     """Give a role to whoever has this address, making the account if nobody has. Raises BadEmail, BadSetting."""
-    email, password = email.strip().lower(), None
+    email, link = email.strip().lower(), None
     if accounts.user_by_email(session, email) is None:
-        password = secrets.token_urlsafe(12)
-        add_user(session, email, name, password)
+        link = letters.invite(session, add_invited(session, email, name), author)
     held = give_role(session, author, project, email, role)
     user = session.get_one(User, held.user_id)
-    return Invited(user, role, password)
+    return Invited(user, role, link)
+
+
+def make_password_link(session: Session, author: User, project: Project, membership_id: int) -> tuple[User, str]:
+    """A member and the path of a link through which they choose a password. Raises NotFound, NotYours."""
+    held = session.scalar(sa.select(Membership).filter_by(project_id=project.id, id=membership_id))
+    if held is None:
+        raise NotFound()
+    if not author.is_admin and (held.user.is_admin or queries.plays_elsewhere(session, held.user, author)):
+        raise NotYours(
+            f"{held.user.name} has rights that you do not administer.", "user", "An admin of the platform can do it."
+        )
+    make = letters.reset if held.user.password_hash else letters.invite
+    return held.user, make(session, held.user, author)
 
 
 def change_rubric(

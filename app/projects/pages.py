@@ -9,10 +9,11 @@ from fastapi.responses import Response
 
 from app.accounts.guard import PlatformAdmin
 from app.accounts.queries import recent_changes
+from app.accounts.tables import User
 from app.core.db import Db
 from app.core.html import page, redirect
 from app.projects import actions, queries
-from app.projects.guard import Admin, Member
+from app.projects.guard import Admin, Member, Seat
 from app.projects.tables import ROLES
 
 router = APIRouter()
@@ -81,12 +82,28 @@ def change_rubric(
 @router.post("/projects/{slug}/people")
 def add_person(request: Request, session: Db, seat: Admin, email: Line, role: Line, name: Line = "") -> Response:
     invited = actions.invite(session, seat.user, seat.project, email, name, role)
-    if invited.password is None:
-        return redirect(f"/projects/{seat.project.slug}/settings#people")
-    return page(request, "projects/invited.html", 201, invited=invited)
+    if invited.link is None:
+        return redirect(_people(seat))
+    return _link(request, seat, invited.user, invited.link)
+
+
+@router.post("/projects/{slug}/people/{membership_id}/password-link")
+def make_password_link(request: Request, session: Db, seat: Admin, membership_id: int) -> Response:
+    user, link = actions.make_password_link(session, seat.user, seat.project, membership_id)
+    return _link(request, seat, user, link)
+
+
+def _link(request: Request, seat: Seat, user: User, path: str) -> Response:
+    """The link, shown once to whoever made it."""
+    address = str(request.base_url).rstrip("/") + path
+    return page(request, "accounts/link.html", 201, person=user, link=address, back=_people(seat))
+
+
+def _people(seat: Seat) -> str:
+    return f"/projects/{seat.project.slug}/settings#people"
 
 
 @router.post("/projects/{slug}/people/{membership_id}/removal")
 def remove_person(session: Db, seat: Admin, membership_id: int) -> Response:
     actions.take_role(session, seat.user, seat.project, membership_id)
-    return redirect(f"/projects/{seat.project.slug}/settings#people")
+    return redirect(_people(seat))

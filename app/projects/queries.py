@@ -31,6 +31,15 @@ def projects_of(session: Session, user: User) -> list[tuple[Project, frozenset[s
     return [(project, roles) for project, roles in seats if roles]
 
 
+def plays_elsewhere(session: Session, user: User, author: User) -> bool:
+    """Whether the user plays a role in a project that the author does not administer."""
+    administered = sa.select(Membership.project_id).where(Membership.user_id == author.id, Membership.role == "admin")
+    query = sa.select(Membership.id).where(
+        Membership.user_id == user.id, Membership.project_id.not_in(administered.scalar_subquery())
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
 def people(session: Session, project_id: int) -> list[Membership]:
     """Every role that anybody plays in the project, by name."""
     return list(

@@ -57,14 +57,14 @@ def test_an_admin_sees_people_settings_and_the_log_of_changes(client: TestClient
     assert client.get("/style-guide").status_code == 200
 
 
-def test_someone_new_is_invited_with_a_password_shown_once(client: TestClient, session: Session) -> None:
+def test_someone_new_is_invited_with_a_link_shown_once(client: TestClient, session: Session) -> None:
     alice = cast.user(session, "alice")
     cast.project(session, alice)
     cast.sign_in(client, session, alice)
     form = {"email": "dora@example.org", "name": "Dora", "role": "annotator"}
     answer = client.post("/projects/streets/people", data=form)
     assert answer.status_code == 201
-    assert "shown once" in answer.text
+    assert "/password-links/" in answer.text
 
 
 def test_the_process_says_that_it_is_alive(client: TestClient) -> None:

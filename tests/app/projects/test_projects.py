@@ -57,12 +57,23 @@ def test_giving_a_role_twice_is_harmless(session: Session) -> None:
     assert actions.give_role(session, alice, project, bob.email, "reviewer").id == first.id
 
 
-def test_an_unknown_person_gets_an_account_with_a_password_shown_once(session: Session) -> None:
+def test_an_unknown_person_gets_an_account_with_a_link_shown_once(session: Session) -> None:
     alice = cast.user(session, "alice")
     project = cast.project(session, alice)
     invited = actions.invite(session, alice, project, "dora@example.org", "Dora", "annotator")
-    assert invited.password
-    assert actions.invite(session, alice, project, "dora@example.org", "Dora", "reviewer").password is None
+    assert invited.link
+    assert actions.invite(session, alice, project, "dora@example.org", "Dora", "reviewer").link is None
+
+
+def test_a_projects_admin_makes_no_link_for_who_has_rights_elsewhere(session: Session) -> None:
+    alice, bob = cast.user(session, "alice"), cast.user(session, "bob")
+    streets, others = cast.project(session, alice), cast.project(session, bob, "Others")
+    carol = cast.user(session, "carol")
+    here = actions.give_role(session, alice, streets, carol.email, "annotator")
+    assert actions.make_password_link(session, alice, streets, here.id)[1].startswith("/password-links/")
+    actions.give_role(session, bob, others, carol.email, "reviewer")
+    with pytest.raises(actions.NotYours):
+        actions.make_password_link(session, alice, streets, here.id)
 
 
 def test_a_role_cannot_be_given_to_nobody(session: Session) -> None:

@@ -1,0 +1,48 @@
+"""Secrets: made, fingerprinted where they need only be recognised, encrypted where they must be read again."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+
+from cryptography.fernet import Fernet, InvalidToken
+
+from app.core.errors import Refusal
+from app.core.settings import SettingMissing, settings
+
+
+class SealBroken(Refusal):
+    """A sealed text was written under another SECRET_KEY."""
+
+    status = 500
+
+
+def new_secret(prefix: str = "") -> str:
+    """256 random bits as text that fits into an address."""
+    return prefix + secrets.token_urlsafe(32)
+
+
+def fingerprint(secret: str) -> str:
+    """SHA-256 of a secret that is random itself, and so needs neither salt nor a slow hash."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def seal(text: str) -> str:
+    """Encrypt and authenticate (Fernet) with a key from SECRET_KEY. Raises SettingMissing."""
+    return _key().encrypt(text.encode()).decode()
+
+
+def unseal(sealed: str) -> str:
+    """Raises SettingMissing, SealBroken."""
+    try:
+        return _key().decrypt(sealed.encode()).decode()
+    except InvalidToken:
+        raise SealBroken("This was sealed under another key.", "SECRET_KEY", "Set the key it was made with.") from None
+
+
+def _key() -> Fernet:
+    key = settings().secret_key.get_secret_value()
+    if not key:
+        raise SettingMissing("The installation has no secret.", "SECRET_KEY", "Set it to a long random text.")
+    return Fernet(base64.urlsafe_b64encode(hashlib.sha256(b"assay sealing\n" + key.encode()).digest()))
