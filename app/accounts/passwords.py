@@ -91,7 +91,7 @@ def make_link(session: Session, user: User, purpose: str, author: User | None) -
     session.execute(
         sa.update(PasswordLink)
         .where(PasswordLink.user_id == user.id, PasswordLink.used_at.is_(None), PasswordLink.expires_at > now())
-        .values(expires_at=now())
+        .values(expires_at=sa.func.now())
     )
     secret = new_secret()
     session.add(

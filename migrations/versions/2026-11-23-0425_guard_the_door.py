@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "7d0a5a2c91be"
-down_revision = "5b1d0c6a7e21"
+down_revision = "f10e0a11d0c5"
 branch_labels = None
 depends_on = None
 
