@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "7d0a5a2c91be"
-down_revision = "f10e0a11d0c5"
+down_revision = "8c2f4e9d1b07"
 branch_labels = None
 depends_on = None
 
