@@ -123,7 +123,8 @@ def _next(session: Session, seat: Seat) -> dict[str, str]:
 
 
 def _page(seat: Seat, lease: Lease) -> str:
-    return f"/projects/{seat.project.slug}/annotate/{lease.task_id}"
+    """Named by the lease too: a browser that has fetched it ahead keeps it for this one opening."""
+    return f"/projects/{seat.project.slug}/annotate/{lease.task_id}?lease={lease.id}"
 
 
 def _keep_what_came(session: Session, seat: Seat, task_id: int, content: dict[str, Any], active_seconds: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from app.annotations import queries
+from app.annotations import actions, queries
 from app.annotations.schemas import DraftContent
 from app.annotations.tables import Annotation, Draft, Review
 from app.core.db import Session
@@ -34,6 +34,9 @@ class Desk:
     active_seconds: float
     returned: Review | None = None
     """The verdict that sent the annotation back, with its comment."""
+    annotation_id: int | None = None
+    revision: int | None = None
+    """For second thoughts on what is submitted already: the number of the revision that they build on."""
 
     @property
     def sample(self) -> Sample:
@@ -59,6 +62,21 @@ def lay_out(session: Session, seat: Seat, task: Task, lease: Lease) -> Desk:
     )
 
 
+def lay_out_again(session: Session, seat: Seat, annotation: Annotation) -> Desk:
+    """A submitted annotation that nobody has judged, to change it. Raises AlreadyReviewed."""
+    annotation = actions.refuse_if_changed(annotation, annotation.latest.number)
+    draft = queries.draft(session, seat.user, annotation.task_id)
+    return Desk(
+        task=annotation.task,
+        replies=replies(annotation.sample, annotation.order),
+        content=_content(draft, annotation),
+        version=draft.version if draft else 0,
+        active_seconds=max(annotation.active_seconds, draft.active_seconds if draft else 0.0),
+        annotation_id=annotation.id,
+        revision=annotation.latest.number,
+    )
+
+
 def _content(draft: Draft | None, annotation: Annotation | None) -> dict[str, Any]:
     kept = draft.content if draft else annotation.latest.content if annotation else {}
     return DraftContent.model_validate(kept).model_dump()
@@ -72,6 +90,17 @@ def replies(sample: Sample, order: list[Any]) -> list[Reply]:
 def for_script(seat: Seat, desk: Desk) -> dict[str, Any]:
     """What the annotate page's script starts from."""
     at, task = seat.project.slug, desk.task.id
+    api = f"/api/v1/projects/{at}"
+    urls = {
+        "draft": f"{api}/tasks/{task}/draft",
+        "annotation": f"{api}/tasks/{task}/annotation",
+        "next": f"/projects/{at}/annotate",
+        "reservations": f"{api}/reservations",
+        "keys": "/api/v1/keys",
+    }
+    if desk.revision:
+        urls["annotation"] = f"{api}/annotations/{desk.annotation_id}/revisions"
+        urls["next"] = f"/projects/{at}/annotations/mine"
     return {
         **for_correction(seat, desk.content, desk.replies),
         "slug": at,
@@ -79,11 +108,9 @@ def for_script(seat: Seat, desk: Desk) -> dict[str, Any]:
         "user": seat.user.id,
         "version": desk.version,
         "active_seconds": desk.active_seconds,
-        "urls": {
-            "draft": f"/api/v1/projects/{at}/tasks/{task}/draft",
-            "annotation": f"/api/v1/projects/{at}/tasks/{task}/annotation",
-            "next": f"/projects/{at}/annotate",
-        },
+        "revision": desk.revision,
+        "keys": seat.user.keys,
+        "urls": urls,
     }
 
 

@@ -7,10 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from app.annotations import desk, queries, review_pages
-from app.core.db import Db
+from app.annotations import desk, key_pages, queries, review_pages
+from app.annotations.keys import FIXED, KEYS
+from app.core.db import Db, Session
 from app.core.html import page, redirect
-from app.projects.guard import Annotator, Overseer
+from app.projects.guard import Annotator, Overseer, Seat
 from app.samples import queries as samples
 from app.tasks import actions as tasks
 from app.tasks import queries as task_queries
@@ -18,7 +19,10 @@ from app.tasks.tables import FLAG_KINDS
 
 router = APIRouter()
 router.include_router(review_pages.router)
+router.include_router(key_pages.router)
 AT = "/projects/{slug}"
+AHEAD_SECONDS = 3600
+"""How long a page that was fetched ahead may wait in the browser: an hour without a server."""
 
 
 @router.get(AT + "/annotate")
@@ -36,10 +40,25 @@ def annotate_next(request: Request, session: Db, seat: Annotator) -> Response:
 
 @router.get(AT + "/annotate/{task_id}")
 def annotate(request: Request, session: Db, seat: Annotator, task_id: int) -> Response:
-    lease = tasks.reopen(session, seat, task_id)
+    ahead = request.headers.get("x-ahead")
+    lease = tasks.hold_for_submission(session, seat, task_id) if ahead else tasks.reopen(session, seat, task_id)
     if lease.task_id != task_id:  # somebody took this one meanwhile, but the sample had another
         return redirect(f"/projects/{seat.project.slug}/annotate/{lease.task_id}")
     laid = desk.lay_out(session, seat, task_queries.task(session, seat, task_id), lease)
+    answer = _workspace(request, session, seat, laid)
+    if ahead:  # fetched while the task before is finished; its address names the lease
+        answer.headers["cache-control"] = f"private, max-age={AHEAD_SECONDS}"
+    return answer
+
+
+@router.get(AT + "/annotations/{annotation_id}/revision")
+def change(request: Request, session: Db, seat: Annotator, annotation_id: int) -> Response:
+    return _workspace(
+        request, session, seat, desk.lay_out_again(session, seat, queries.own(session, seat, annotation_id))
+    )
+
+
+def _workspace(request: Request, session: Session, seat: Seat, laid: desk.Desk) -> Response:
     return page(
         request,
         "annotations/annotate.html",
@@ -51,6 +70,8 @@ def annotate(request: Request, session: Db, seat: Annotator, task_id: int) -> Re
         media=desk.viewer_items(seat, laid.sample.media),
         mine=queries.progress_of(session, seat),
         flag_kinds=FLAG_KINDS,
+        keys=KEYS,
+        fixed_keys=FIXED,
     )
 
 

@@ -1,5 +1,5 @@
 // The matrix: criteria × responses. A digit fills the active cell and moves on; arrows and Tab move.
-import { typing } from "./annotate-keys.js";
+import { keyOf, typing } from "./annotate-keys.js";
 
 const DIRECTION = "assay.advance";
 
@@ -53,8 +53,8 @@ export function mountMatrix(root, store) {
     }
   });
   document.addEventListener("keydown", (event) => {
-    if (typing(event) || !/^[1-5]$/.test(event.key)) return;
-    fill(Number(event.key));
+    if (typing(event) || !/^[1-5]$/.test(keyOf(event))) return;
+    fill(Number(keyOf(event)));
     event.preventDefault();
   });
   cells.forEach((cell, at) => cell.addEventListener("focus", () => go(at, false)));

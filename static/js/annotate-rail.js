@@ -5,7 +5,7 @@ const SAVING = {
   saving: "Saving…",
   saved: "Saved",
   away: "Server away: kept in this browser",
-  "signed-out": "Signed out: kept in this browser. Sign in in another tab.",
+  "signed-out": "Signed out: kept in this browser",
   refused: "Not saved",
 };
 
@@ -43,11 +43,15 @@ export function mountRail(root, store, jumpTo) {
   return {
     showSaving(name, more = "") {
       state.dataset.saving = name;
+      document.querySelector("[data-sign-in]").hidden = name !== "signed-out";
       state.textContent = more ? `${SAVING[name]}: ${more}` : SAVING[name];
     },
-    tell(sentence) {
+    /** Say something that wants to be read; `href` leads on to where it can be dealt with. */
+    tell(sentence, href = "") {
       notice.dataset.about = sentence.startsWith("Still missing") ? "missing" : "answer";
       notice.querySelector("p").textContent = sentence;
+      notice.querySelector("a").hidden = !href;
+      notice.querySelector("a").href = href;
       notice.hidden = false;
     },
   };

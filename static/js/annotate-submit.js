@@ -1,9 +1,10 @@
-// Submission: what is missing is jumped to, what looks odd is asked once, a lost answer is asked for again by the same key.
+// Submission: what is missing is jumped to, what looks odd is asked once, what is finished goes into the queue and is sent.
+import { newKey } from "./annotate-outbox.js";
 import { missing, warnings } from "./annotate-store.js";
 
-export function mountSubmit(store, activeSeconds, saving, { jumpTo, ask, tell }) {
+export function mountSubmit(store, activeSeconds, { outbox, saving, jumpTo, ask, tell, leave }) {
   const { desk } = store;
-  const key = newKey();
+  const key = outbox.waiting.find((entry) => entry.url === desk.urls.annotation)?.key ?? newKey();
   let busy = false;
   let asked = "";
 
@@ -19,40 +20,35 @@ export function mountSubmit(store, activeSeconds, saving, { jumpTo, ask, tell })
       if (!(await ask(odd))) return;
       asked = odd.join();
     }
-    busy = true;
-    document.documentElement.toggleAttribute("data-busy", true);
-    try {
-      await send();
-    } finally {
-      busy = false;
-      document.documentElement.toggleAttribute("data-busy", false);
-    }
+    busy = document.documentElement.toggleAttribute("data-busy", true);
+    await send().finally(() => (busy = document.documentElement.toggleAttribute("data-busy", false)));
   }
 
   async function send() {
-    let answer;
+    const body = { content: store.content, active_seconds: activeSeconds() };
+    if (desk.revision !== null) body.revision = desk.revision;
+    saving.rest();
     try {
-      answer = await fetch(desk.urls.annotation, {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify({ content: store.content, key, active_seconds: activeSeconds() }),
-      });
+      outbox.add({ key, url: desk.urls.annotation, slug: desk.slug, task: desk.task, body }, desk.revision === null ? { go_on: true } : {});
     } catch {
-      return tell("The server cannot be reached. Your work is kept in this browser; submit again in a moment.");
+      return (saving.rest(false), tell("This browser's store is full or forbidden. Leave the page open and submit again in a moment."));
     }
-    if (answer.ok) {
-      saving.finish();
-      return window.location.assign(desk.urls.next);
-    }
-    const refusal = await answer.json().catch(() => ({ message: "The server could not take it just now.", advice: "Try again in a moment." }));
-    if (refusal.faults) jumpTo(refusal.faults[0].where);
-    tell([refusal.message, refusal.advice].filter(Boolean).join(" "));
+    const sent = await outbox.flush();
+    if (sent === "sent") return;
+    saving.rest(false);
+    tell("The server cannot be reached. Your submission is kept in this browser and is sent when it is back.");
+    leave(null);
   }
 
-  return submit;
-}
-
-/** Random, also where the page is not served over https and crypto.randomUUID is missing. */
-function newKey() {
-  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return {
+    submit,
+    /** The queue had an answer for this page's own submission. */
+    answered(answer) {
+      if (answer.ok) return (saving.drop(), leave(answer));
+      saving.rest(false);
+      if (answer.faults) jumpTo(answer.faults[0].where);
+      tell([answer.message, answer.advice].filter(Boolean).join(" "), answer.error === "TaskTaken" || answer.error === "TaskDone");
+    },
+    key,
+  };
 }

@@ -61,7 +61,7 @@ def test_a_draft_a_submission_and_the_same_submission_again(client: TestClient, 
     cast.sign_in(client, session, bob.user)
     address = f"{API}/tasks/{held.task_id}"
     draft = {"content": {"rank_reason": "So far"}, "version": 0, "active_seconds": 3.5}
-    assert client.put(f"{address}/draft", json=draft).json() == {"version": 1}
+    assert client.put(f"{address}/draft", json=draft).json() == {"version": 1, "held": True}
     stale = client.put(f"{address}/draft", json=draft)
     assert (stale.status_code, stale.json()["error"], stale.json()["version"]) == (409, "StaleDraft", 1)
     assert client.get(f"{address}/draft").json()["content"]["rank_reason"] == "So far"

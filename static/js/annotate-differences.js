@@ -1,0 +1,32 @@
+// What differs between two versions of a draft, place by place, for a person who has to choose.
+import { wordDiff } from "./annotate-words.js";
+
+/** [{ what, here, there }]: `there` as nodes that mark what was taken out and put in. */
+export function differences(store, there) {
+  const here = store.content;
+  const found = [];
+  const add = (what, mine, theirs) => mine !== theirs && found.push({ what, here: mine || "–", there: wordDiff(mine || "–", theirs || "–") });
+  for (const { key, name } of store.desk.criteria)
+    for (const id of store.ids)
+      add(`${name} of ${store.letter(id)}`, String(here.scores[id]?.[key] ?? ""), String(there.scores[id]?.[key] ?? ""));
+  for (const id of store.ids) add(`Reason for ${store.letter(id)}`, here.reasons[id] ?? "", there.reasons[id] ?? "");
+  add("Ranking", inWords(store, here), inWords(store, there));
+  add("Reason for the ranking", here.rank_reason, there.rank_reason);
+  add("Positive sample", here.positive ?? "", there.positive ?? "");
+  add("Negative sample", here.negative?.text ?? "", there.negative?.text ?? "");
+  add("Cannot judge", here.cannot_judge?.kind ?? "", there.cannot_judge?.kind ?? "");
+  return found;
+}
+
+const inWords = (store, content) => content.ranking.map((group) => group.map(store.letter).sort().join(" = ")).join(" > ");
+
+export function showDifferences(list, store, there) {
+  list.replaceChildren(
+    ...differences(store, there).flatMap(({ what, there }) => {
+      const name = Object.assign(document.createElement("dt"), { textContent: what });
+      const diff = Object.assign(document.createElement("dd"), { className: "diff", dir: "auto" });
+      diff.append(...there);
+      return [name, diff];
+    }),
+  );
+}
