@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib
 from importlib.util import find_spec
+from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
 from fastapi.staticfiles import StaticFiles
 from starlette.responses import Response
 from starlette.types import Scope
+from starlette_compress import CompressMiddleware
 
+from app.core import bundles
 from app.core.html import ROOT, install_error_pages
 from app.core.web import Shield
 
@@ -21,7 +24,11 @@ class KeptFiles(StaticFiles):
     others, such as modules that modules import, are asked for again and answered with 304."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        answer = await super().get_response(path, scope)
+        name = path.removeprefix("bundle/")
+        if name != path and name in bundles.BUNDLES:
+            answer = Response(bundles.text(name), headers={"content-type": bundles.TYPES[Path(name).suffix]})
+        else:
+            answer = await super().get_response(path, scope)
         versioned = scope["query_string"].startswith(b"v=")
         answer.headers["cache-control"] = "public, max-age=31536000, immutable" if versioned else "no-cache"
         return answer
@@ -39,6 +46,7 @@ ROUTERS = _routers()
 def build() -> FastAPI:
     site = FastAPI(title="Assay", version="0.1.0", docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json")
     site.add_middleware(Shield)
+    site.add_middleware(CompressMiddleware)
     install_error_pages(site)
     for router in ROUTERS:
         site.include_router(router)

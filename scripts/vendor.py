@@ -23,7 +23,6 @@ INTER = [f"inter-{script}-wght-normal.woff2" for script in ("latin", "latin-ext"
 
 # package, version, folder, {path in the package (a folder ends in "/": its .woff2 files): name in the folder}
 PINS: list[tuple[str, str, str, dict[str, str]]] = [
-    ("htmx.org", "4.0.1", "htmx", {"dist/htmx.min.js": "htmx.min.js", "LICENSE": "LICENSE"}),
     (
         "uplot",
         "1.6.32",

@@ -18,6 +18,7 @@ from markupsafe import Markup
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 from starlette.exceptions import HTTPException
 
+from app.core import bundles
 from app.core.errors import NotFound, NotSignedIn, Refusal
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,6 +75,7 @@ def templates() -> Jinja2Templates:
     )
     env.filters.update(markdown=markdown, number=plain_number, iso=iso, filesize=filesize)
     env.globals["asset"] = asset
+    env.globals["bundle"] = bundles.address
     return Jinja2Templates(env=env)
 
 

@@ -19,4 +19,3 @@ function tell(element) {
 const tellAll = () => document.querySelectorAll("time[datetime]").forEach(tell);
 tellAll();
 setInterval(tellAll, 60_000);
-document.addEventListener("htmx:after:swap", tellAll);
