@@ -14,8 +14,10 @@ from functools import cache
 from pathlib import Path
 
 STATIC = Path(__file__).resolve().parents[2] / "static"
+PAGE = ["css/tokens.css", "css/base.css", "css/components.css", "css/app.css"]
 BUNDLES = {
-    "page.css": ["css/tokens.css", "css/base.css", "css/components.css", "css/app.css"],
+    "page.css": PAGE,
+    "annotate.css": [*PAGE, "css/annotate.css"],
     "page.js": ["js/theme.js", "js/relative-time.js", "js/maths.js"],
     "annotate.js": [
         "js/theme.js",
