@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from app.annotations import actions, queries
+from app.annotations import queries
 from app.annotations.schemas import DraftContent
 from app.annotations.tables import Annotation, Draft, Review
 from app.core.db import Session
@@ -63,8 +63,7 @@ def lay_out(session: Session, seat: Seat, task: Task, lease: Lease) -> Desk:
 
 
 def lay_out_again(session: Session, seat: Seat, annotation: Annotation) -> Desk:
-    """A submitted annotation that nobody has judged, to change it. Raises AlreadyReviewed."""
-    annotation = actions.refuse_if_changed(annotation, annotation.latest.number)
+    """A submitted annotation that nobody has judged, to change it."""
     draft = queries.draft(session, seat.user, annotation.task_id)
     return Desk(
         task=annotation.task,

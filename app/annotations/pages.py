@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from app.annotations import desk, key_pages, queries, review_pages
+from app.annotations import desk, key_pages, queries, review_pages, second_thoughts
 from app.annotations.keys import FIXED, KEYS
 from app.core.db import Db, Session
 from app.core.html import page, redirect
@@ -53,9 +53,8 @@ def annotate(request: Request, session: Db, seat: Annotator, task_id: int) -> Re
 
 @router.get(AT + "/annotations/{annotation_id}/revision")
 def change(request: Request, session: Db, seat: Annotator, annotation_id: int) -> Response:
-    return _workspace(
-        request, session, seat, desk.lay_out_again(session, seat, queries.own(session, seat, annotation_id))
-    )
+    annotation = second_thoughts.to_change(session, seat, annotation_id)
+    return _workspace(request, session, seat, desk.lay_out_again(session, seat, annotation))
 
 
 def _workspace(request: Request, session: Session, seat: Seat, laid: desk.Desk) -> Response:

@@ -53,6 +53,12 @@ def withdraw(session: Session, seat: Seat, annotation_id: int) -> Lease:
     return lease
 
 
+def to_change(session: Session, seat: Seat, annotation_id: int) -> Annotation:
+    """One's own annotation, as long as nobody has judged it. Raises NotFound, AlreadyReviewed."""
+    annotation = queries.own(session, seat, annotation_id)
+    return actions.refuse_if_changed(annotation, annotation.latest.number)
+
+
 def revise(
     session: Session, seat: Seat, annotation_id: int, content: object, revision: int, key: str, active_seconds: float
 ) -> Annotation:
