@@ -22,6 +22,8 @@ from app.core.jobs import ROUTES
 from app.runs import claims
 from app.runs.claims import Claim
 from app.runs.refusals import ClaimLost
+from app.samples import keeping, renditions
+from app.samples.tables import Medium
 from app.tasks.actions import sweep_leases
 from worker import process
 from worker.celery import app
@@ -33,6 +35,9 @@ SILENT_AT_MOST = 40.0
 
 SHUTDOWN_GRACE = 12.0
 """Seconds that a run gets to save a checkpoint when its worker is asked to stop."""
+
+PREPARE_FOR = 10.0
+"""Seconds after which a long list of media is put at the end of the queue again."""
 
 leaving = threading.Event()
 """Set when this worker is asked to stop."""
@@ -152,6 +157,29 @@ class Watch:
 def send_mail(to: str, subject: str, text: str) -> None:
     """Hand a letter to the mail server; tried again for some minutes while the server is away."""
     mail.send(to, subject, text)
+
+
+@app.task(name="prepare_media")
+def prepare_media(medium_ids: list[int]) -> None:
+    """Make what pages show of pictures and videos; between the larger ones other jobs of the desk get their turn."""
+    deadline = time.monotonic() + PREPARE_FOR
+    while medium_ids and time.monotonic() < deadline and not leaving.is_set():
+        _prepare_medium(medium_ids[0])
+        medium_ids = medium_ids[1:]
+    if medium_ids:
+        prepare_media.apply_async((medium_ids,), queue=ROUTES["prepare_media"])
+
+
+def _prepare_medium(medium_id: int) -> None:
+    with transaction() as session:
+        medium = session.get(Medium, medium_id)
+    if medium is None:
+        return
+    answer = renditions.prepare(medium)
+    log.info("medium prepared", medium=medium_id, error=answer.get("error"))
+    if answer.get("moments"):
+        with transaction() as session:
+            keeping.add_frames(session, medium_id, answer["moments"])
 
 
 @app.task(name="sweep")

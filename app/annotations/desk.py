@@ -10,6 +10,7 @@ from app.annotations.schemas import DraftContent
 from app.annotations.tables import Annotation, Draft, Review
 from app.core.db import Session
 from app.projects.guard import Seat
+from app.samples.media import shown
 from app.samples.tables import Medium, Sample
 from app.tasks.tables import Lease, Task
 
@@ -126,16 +127,5 @@ def words_of_ranking(ranking: list[list[str]], shown: list[Reply]) -> str:
 
 
 def viewer_items(seat: Seat, media: list[Medium]) -> list[dict[str, Any]]:
-    """Addresses and sizes of the pictures or frames, for the media viewer."""
-    return [
-        {
-            "url": f"/projects/{seat.project.slug}/media/{medium.id}?size=display",
-            "full": f"/projects/{seat.project.slug}/media/{medium.id}",
-            "thumb": f"/projects/{seat.project.slug}/media/{medium.id}?size=thumb",
-            "kind": medium.kind,
-            "alt": medium.alt or f"{'Frame' if medium.kind == 'frame' else 'Picture'} {medium.position + 1}",
-            "width": medium.width,
-            "height": medium.height,
-        }
-        for medium in media
-    ]
+    """What the media viewer needs to know of the pictures, the video or its frames."""
+    return [shown(seat.project.slug, medium) for medium in media]

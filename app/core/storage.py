@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -27,6 +28,20 @@ def put_blob(content: bytes) -> str:
     """Keep bytes under their SHA-256 (hex, returned); written aside and renamed, so a blob is whole or absent."""
     sha256 = hashlib.sha256(content).hexdigest()
     write_whole(blob_path(sha256), content)
+    return sha256
+
+
+def put_file(path: Path) -> str:
+    """Keep a file as `put_blob` keeps bytes, without having it in memory."""
+    sha256 = sha256_of(path)
+    place = blob_path(sha256)
+    if not place.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        handle, aside = tempfile.mkstemp(dir=place.parent, prefix=".aside-")
+        os.close(handle)
+        shutil.copyfile(path, aside)
+        os.chmod(aside, 0o644)
+        os.replace(aside, place)
     return sha256
 
 

@@ -36,7 +36,7 @@ def lines_of(judged: Judged, split: str) -> Lines:
         "domain": sample.domain,
         "question_type": sample.question_type,
         "prompt": sample.prompt,
-        "media": [{"kind": medium.kind, "path": medium_path(medium)} for medium in sample.media],
+        "media": [{"kind": medium.kind, "path": medium_path(medium)} for medium in sample.seen],
         "responses": responses_of(judged, contents),
         "tie": all(content.tie for content in contents.values()),
         "rank_reason": first.rank_reason,

@@ -76,7 +76,7 @@ def programs(folder: Path, told: Mapping[str, str], listener: socket) -> list[Pr
     quiet = {**told, "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}
     common = ["--loglevel", "warning", "--concurrency", "1", "--without-mingle", "--without-gossip"]
     web = [sys.executable, "-m", "app.embedded.serve", str(listener.fileno())]
-    desk = [*celery, "worker", "--queues", "desk", "--hostname", "desk@%h", *common]
+    desk = [*celery, "worker", "--queues", "desk,media", "--hostname", "desk@%h", *common]
     trainer = [*celery, "worker", "--queues", "gpu", "--hostname", "gpu@%h", *common]
     beat = [*celery, "beat", "--loglevel", "warning", "--pidfile=", "--schedule", str(folder / "beat")]
     return [

@@ -20,7 +20,9 @@ from app.core import storage
 from app.core.db import Session
 from app.core.errors import Invalid
 from app.projects.tables import Project
-from app.samples.pictures import Picture, open_picture, read_picture
+from app.samples import renditions
+from app.samples.keeping import medium_of, read_video
+from app.samples.pictures import open_picture, read_picture
 from app.samples.schemas import SampleLine
 from app.samples.tables import Medium, Response, Sample
 
@@ -67,6 +69,14 @@ class Incoming:
     sha256: str
 
     @property
+    def video(self) -> Path | None:
+        return self.files[0] if self.line.has_video_file else None
+
+    @property
+    def pictures(self) -> list[Path]:
+        return self.files[1:] if self.video else self.files
+
+    @property
     def external_id(self) -> str:
         return self.sha256[:16] if self.line.id is None else str(self.line.id)
 
@@ -105,7 +115,7 @@ def preview(lines: Iterable[str | bytes], media_root: Path, shown: int = 5) -> t
     first: list[SampleLine] = []
     for incoming in _read_all(lines, media_root, report):
         try:
-            for path in incoming.files:
+            for path in incoming.pictures:
                 open_picture(path.read_bytes(), path.name).close()
         except Invalid as problem:
             report.add_fault(Fault(incoming.number, problem.where, problem.what))
@@ -170,10 +180,14 @@ def _texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _files(line: SampleLine, media_root: Path) -> list[Path]:
-    if isinstance(line.video, str):
-        return _frames(_inside(media_root, line.video, "video"))
-    names = [line.image] if line.image else line.images or line.video or []
-    place = "image" if line.image else "images" if line.images else "video"
+    if line.has_video_file:
+        return [*_named([str(line.video)], media_root, "video"), *_frames(line.frames or [], media_root, "frames")]
+    if line.video:
+        return _frames(line.video, media_root, "video")
+    return _named([line.image] if line.image else line.images, media_root, "image" if line.image else "images")
+
+
+def _named(names: list[str], media_root: Path, place: str) -> list[Path]:
     files = [_inside(media_root, name, place) for name in names]
     for name, path in zip(names, files, strict=True):
         if not path.is_file():
@@ -190,12 +204,15 @@ def _inside(media_root: Path, name: str, place: str) -> Path:
     return path
 
 
-def _frames(folder: Path) -> list[Path]:
+def _frames(found: str | list[str], media_root: Path, place: str) -> list[Path]:
+    if not isinstance(found, str):
+        return _named(found, media_root, place)
+    folder = _inside(media_root, found, place)
     if not folder.is_dir():
-        raise BadLine(f"There is no folder of frames “{folder.name}” among the media.", "video")
+        raise BadLine(f"There is no folder of frames “{folder.name}” among the media.", place)
     frames = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURE_ENDINGS)
     if not frames:
-        raise BadLine(f"The folder “{folder.name}” holds no frames.", "video")
+        raise BadLine(f"The folder “{folder.name}” holds no frames.", place)
     return frames[:: -(-len(frames) // MOST_FRAMES)]
 
 
@@ -212,7 +229,8 @@ def _known(session: Session, project: Project, hashes: list[str]) -> set[str]:
 
 def _add(session: Session, project: Project, incoming: Incoming, report: Report) -> None:
     try:
-        pictures = [read_picture(path.read_bytes(), path.name) for path in incoming.files]
+        pictures = [read_picture(path.read_bytes(), path.name) for path in incoming.pictures]
+        video = read_video(incoming.video) if incoming.video else None
     except Invalid as problem:
         report.add_fault(Fault(incoming.number, problem.where, problem.what))
         return
@@ -234,25 +252,16 @@ def _add(session: Session, project: Project, incoming: Incoming, report: Report)
         report.already += 1
         return
     report.added += 1
-    session.execute(sa.insert(Medium), _media(sample_id, incoming.line, pictures))
+    rows = [medium_of(picture, "frame" if incoming.line.video else "image") for picture in pictures]
+    media = [
+        Medium(sample_id=sample_id, position=place, alt=incoming.line.alt, **row)
+        for place, row in enumerate([*([video] if video else []), *rows])
+    ]
+    session.add_all(media)
+    session.flush()
+    renditions.ask(session, media)
     replies = enumerate(incoming.line.responses)
     session.execute(
         sa.insert(Response),
         [{"sample_id": sample_id, "position": n, "model": r.model, "text": r.text} for n, r in replies],
     )
-
-
-def _media(sample_id: int, line: SampleLine, pictures: list[Picture]) -> list[dict[str, Any]]:
-    return [
-        {
-            "sample_id": sample_id,
-            "position": position,
-            "kind": "frame" if line.video else "image",
-            "blob_sha256": storage.put_blob(picture.content),
-            "media_type": picture.media_type,
-            "width": picture.width,
-            "height": picture.height,
-            "alt": line.alt,
-        }
-        for position, picture in enumerate(pictures)
-    ]

@@ -1,46 +1,30 @@
-"""Pictures: read with suspicion, kept re-encoded without metadata, shown in two smaller sizes."""
+"""Pictures: read with suspicion, by their heads alone, and kept without metadata."""
 
 from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from pathlib import Path
 
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
-from app.core import storage
 from app.core.errors import Invalid
+from app.samples import confined
+from app.samples.cleaning import clean
+from app.samples.refusals import ImageTooLarge, NotAnImage, SvgRefused, TruncatedImage
 
-LARGEST_FILE = 64 * 2**20
-MOST_PIXELS = 64_000_000
-LONGEST_SIDE = 20_000
+LARGEST_FILE = 256 * 2**20
+MOST_PIXELS = 400_000_000
+LONGEST_SIDE = 40_000
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
-SIZES = {"display": 1600, "thumb": 320}
-"""Longest side, in pixels, of the renditions."""
+MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif"}
 
 # Pillow's own bomb check would only warn up to twice its limit; ours refuses before anything is decoded.
 Image.MAX_IMAGE_PIXELS = None
 
 
-class NotAnImage(Invalid):
-    """A file whose content is no picture that we read (JPEG, PNG, WebP, GIF, BMP, TIFF)."""
-
-
-class SvgRefused(NotAnImage):
-    """An SVG: a document that can carry scripts, not a picture."""
-
-
-class TruncatedImage(Invalid):
-    """A picture whose data end too early or are damaged."""
-
-
-class ImageTooLarge(Invalid):
-    """A file, or a pixel count in its head, beyond what anybody can look at."""
-
-
 @dataclass(frozen=True)
 class Picture:
-    """A picture as it is kept: upright, without metadata."""
+    """A picture as it is kept: without metadata. Width and height are those of the upright picture."""
 
     content: bytes
     media_type: str
@@ -49,17 +33,27 @@ class Picture:
 
 
 def read_picture(content: bytes, where: str) -> Picture:
-    """Decode and re-encode one picture; `where` names the file in errors.
+    """One picture cleaned of everything but its pixels; `where` names the file in errors.
 
-    Raises NotAnImage, SvgRefused, TruncatedImage, ImageTooLarge.
+    What browsers do not show (TIFF, BMP, a turned PNG) is turned into an upright PNG by a confined process.
+    Raises NotAnImage, SvgRefused, TwoFilesInOne, TruncatedImage, ImageTooLarge, TooCostly.
     """
     with open_picture(content, where) as image:
-        try:
-            image.load()
-            upright = _in_srgb(ImageOps.exif_transpose(image))
-        except (OSError, SyntaxError, ValueError, EOFError) as problem:
-            raise TruncatedImage(f"The picture is cut off or damaged ({problem}).", where) from None
-        return _encode(upright, lossless=image.format in ("PNG", "GIF", "BMP"))
+        kind, (width, height) = str(image.format), image.size
+    if kind not in MEDIA_TYPES:
+        return _converted(content, where)
+    cleaned = clean(content, kind, where)
+    if cleaned.orientation != 1 and kind != "JPEG":
+        return _converted(content, where)
+    if cleaned.orientation >= 5:
+        width, height = height, width
+    return Picture(cleaned.content, MEDIA_TYPES[kind], width, height)
+
+
+def _converted(content: bytes, where: str) -> Picture:
+    png = confined.convert(content, where)
+    with Image.open(io.BytesIO(png)) as image:
+        return Picture(png, "image/png", *image.size)
 
 
 def open_picture(content: bytes, where: str) -> Image.Image:
@@ -87,46 +81,3 @@ def _why_unreadable(content: bytes, where: str, problem: Exception) -> Invalid:
     if isinstance(problem, UnidentifiedImageError):
         return NotAnImage("This is no picture that we read (JPEG, PNG, WebP, GIF, BMP, TIFF).", where)
     return TruncatedImage(f"The picture is cut off or damaged ({problem}).", where)
-
-
-def _in_srgb(image: Image.Image) -> Image.Image:
-    """Colours as the camera's profile meant them: the profile itself goes with the other metadata."""
-    has_alpha = "A" in image.getbands() or "transparency" in image.info
-    profile = image.info.get("icc_profile")
-    if profile and image.mode in ("RGB", "CMYK"):
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-            return converted or image
-        except (ImageCms.PyCMSError, OSError, ValueError):
-            pass  # a broken profile says nothing about the colours
-    return image.convert("RGBA" if has_alpha else "RGB")
-
-
-def _encode(image: Image.Image, lossless: bool) -> Picture:
-    buffer = io.BytesIO()
-    clean = Image.frombytes(image.mode, image.size, image.tobytes())  # pixels only: no EXIF, comments or profiles
-    if lossless or image.mode == "RGBA":
-        clean.save(buffer, "PNG")
-        return Picture(buffer.getvalue(), "image/png", *image.size)
-    clean.save(buffer, "JPEG", quality=95, subsampling=0)
-    return Picture(buffer.getvalue(), "image/jpeg", *image.size)
-
-
-def rendition(blob_sha256: str, size: str) -> Path:
-    """The file of a kept picture in a smaller size; made at the first request and kept beside its blob.
-
-    size: "display" or "thumb". A picture that is small enough already is its own rendition.
-    """
-    original, longest = storage.blob_path(blob_sha256), SIZES[size]
-    small = original.with_name(f"{original.name}.{size}.webp")
-    if small.exists():
-        return small
-    with Image.open(original) as image:
-        if max(image.size) <= longest:
-            return original
-        image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
-        buffer = io.BytesIO()
-        image.save(buffer, "WEBP", quality=90 if size == "display" else 80)
-    storage.write_whole(small, buffer.getvalue())
-    return small

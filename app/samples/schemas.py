@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 LONG_ANSWER = 128
 """Characters of a reference response over which a question is long (arXiv 2502.10391, section 2)."""
+VIDEO_ENDINGS = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".mpg", ".mpeg")
 OPTION = re.compile(r"(?:^|\n|\s)\(?([A-H])[.):]\s*\S")
 
 
@@ -27,7 +28,9 @@ class SampleLine(BaseModel):
     image: str | None = None
     images: list[str] = Field(default=[], max_length=64)
     video: str | list[str] | None = None
-    """A folder of frames (taken in the order of their names), or the frames themselves."""
+    """A video file, a folder of frames (taken in the order of their names), or the frames themselves."""
+    frames: str | list[str] | None = None
+    """Beside a video file: the frames that models saw, as a folder or one by one. Sampled where they are absent."""
     domain: Literal["image", "video", "safety"] | None = None
     question_type: Literal["mcq", "long", "short"] | None = None
     responses: list[ReplyLine] = Field(min_length=2, max_length=12)
@@ -40,7 +43,13 @@ class SampleLine(BaseModel):
     def _has_one_kind_of_medium(self) -> SampleLine:
         if sum(map(bool, (self.image, self.images, self.video))) != 1:
             raise ValueError("give exactly one of image, images and video")
+        if self.frames and not self.has_video_file:
+            raise ValueError("frames stand beside a video file")
         return self
+
+    @property
+    def has_video_file(self) -> bool:
+        return isinstance(self.video, str) and self.video.lower().endswith(VIDEO_ENDINGS)
 
     @property
     def kind_of_domain(self) -> str:

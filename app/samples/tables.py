@@ -9,7 +9,7 @@ from app.core.db import Base, Id, Moment
 
 DOMAINS = ("image", "video", "safety")
 QUESTION_TYPES = ("mcq", "long", "short")
-MEDIUM_KINDS = ("image", "frame")
+MEDIUM_KINDS = ("image", "frame", "video")
 
 
 def _one_of(name: str, values: tuple[str, ...]) -> sa.Enum:
@@ -34,9 +34,14 @@ class Sample(Base):
     responses: Mapped[list[Response]] = relationship(order_by="Response.position", back_populates="sample")
     __table_args__ = (sa.UniqueConstraint("project_id", "content_sha256"),)
 
+    @property
+    def seen(self) -> list[Medium]:
+        """What models saw: the pictures, or a video's sampled frames; not the video itself."""
+        return [medium for medium in self.media if medium.kind != "video"]
+
 
 class Medium(Base):
-    """One image, or one sampled frame of a video, kept as a blob."""
+    """One image, one video, or one sampled frame of a video, kept as a blob."""
 
     __tablename__ = "media"
     id: Mapped[Id]
@@ -48,6 +53,8 @@ class Medium(Base):
     width: Mapped[int] = mapped_column(sa.Integer)
     height: Mapped[int] = mapped_column(sa.Integer)
     alt: Mapped[str] = mapped_column(default="")
+    at_seconds: Mapped[float | None]
+    """Where in its video a frame stands, where that is known."""
     sample: Mapped[Sample] = relationship(back_populates="media")
     __table_args__ = (sa.UniqueConstraint("sample_id", "position"),)
 

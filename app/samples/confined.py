@@ -1,0 +1,57 @@
+"""Decoding, where it cannot hurt: in a process of its own with limits on memory and time, never in this one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from app.core.html import ROOT
+from app.samples import refusals
+from app.samples.refusals import TooCostly
+
+SECONDS = 300.0
+"""How long one file may take by the clock; the process's own limits are in `app.samples.preparing`."""
+
+SECRETS = ("DATABASE_URL", "BROKER_URL", "SECRET_KEY", "OPENAI_API_KEY")
+
+
+def perform(work: str, source: Path, target: Path, where: str, **more: Any) -> dict[str, Any]:
+    """Have `app.samples.preparing` do one piece of work on a file; its answer. Raises what it refuses, and TooCostly.
+
+    work: convert, picture, probe or video. target: the file or folder that it writes.
+    """
+    order = orjson.dumps({"work": work, "source": str(source), "target": str(target), **more})
+    environment = {name: value for name, value in os.environ.items() if name not in SECRETS}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "app.samples.preparing"],
+            input=order,
+            capture_output=True,
+            timeout=SECONDS,
+            cwd=ROOT,
+            env={**environment, "VIPS_CONCURRENCY": "1", "OMP_NUM_THREADS": "1"},
+        )
+    except subprocess.TimeoutExpired:
+        raise TooCostly(f"The file takes longer than {SECONDS:.0f} seconds to prepare.", where) from None
+    lines = done.stdout.splitlines()
+    if not lines:
+        raise TooCostly("The file needs more memory or time than one file may have.", where)
+    answer: dict[str, Any] = orjson.loads(lines[-1])
+    if "error" in answer:
+        raise getattr(refusals, answer["error"])(answer["message"], where)
+    return answer
+
+
+def convert(content: bytes, where: str) -> bytes:
+    """A picture of any format that we read as an upright PNG in sRGB, without metadata."""
+    with tempfile.TemporaryDirectory(prefix="assay-convert-") as folder:
+        source, target = Path(folder) / "source", Path(folder) / "target.png"
+        source.write_bytes(content)
+        perform("convert", source, target, where)
+        return target.read_bytes()

@@ -1,0 +1,55 @@
+"""Keeping what was read: pictures and videos as blobs, and the columns of their rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.core import storage
+from app.core.db import Session
+from app.samples import confined, renditions
+from app.samples.pictures import Picture, read_picture
+from app.samples.tables import Medium
+
+
+def medium_of(picture: Picture, kind: str) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "blob_sha256": storage.put_blob(picture.content),
+        "media_type": picture.media_type,
+        "width": picture.width,
+        "height": picture.height,
+    }
+
+
+def read_video(path: Path) -> dict[str, Any]:
+    """The columns of a video's row, its file kept. Raises NotAVideo, VideoTooLarge, TooCostly.
+
+    The kept file is the imported one and never served: what is played is made from it without metadata.
+    """
+    found = confined.perform("probe", path, path, path.name)
+    return {
+        "kind": "video",
+        "blob_sha256": storage.put_file(path),
+        "media_type": "video/mp4",
+        "width": found["width"],
+        "height": found["height"],
+    }
+
+
+def add_frames(session: Session, video_id: int, moments: list[float]) -> None:
+    """The frames that were sampled from a video become media of its sample, unless the import brought frames.
+
+    Twice is harmless. moments: seconds, one for each frame.
+    """
+    video = session.scalars(sa.select(Medium).where(Medium.id == video_id).with_for_update()).one()
+    if any(each.kind == "frame" for each in video.sample.media):
+        return
+    folder = renditions.folder_of(video.blob_sha256) / "frames"
+    for place, (moment, path) in enumerate(zip(moments, sorted(folder.iterdir()), strict=False), video.position + 1):
+        columns = medium_of(read_picture(path.read_bytes(), path.name), "frame")
+        frame = Medium(sample_id=video.sample_id, position=place, alt=video.alt, at_seconds=moment, **columns)
+        session.add(frame)
+    session.flush()

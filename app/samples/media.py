@@ -1,0 +1,89 @@
+"""The media that pages show: pictures, their tiles, videos to play. None of it tells anything about models."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import FileResponse, JSONResponse, Response
+
+from app.core.db import Db
+from app.core.errors import NotFound
+from app.core.html import redirect
+from app.projects.guard import Member
+from app.samples import queries, renditions
+from app.samples.tables import Medium
+
+router = APIRouter(prefix="/projects/{slug}")
+KEPT = "private, max-age=31536000, immutable"
+Place = Annotated[int, Path(ge=0, lt=2**16)]
+
+
+@router.get("/media/{medium_id}")
+def medium(
+    request: Request, session: Db, seat: Member, medium_id: int, size: Literal["display", "thumb", "full"] = "full"
+) -> Response:
+    """A picture, frame or video, also in part (range requests). An address never changes its content.
+
+    What is still being prepared answers with a placeholder, or with the whole picture where a browser can take it.
+    """
+    row = queries.medium(session, seat, medium_id)
+    found = renditions.file_to_show(row, size)
+    if found is None:
+        renditions.ask(session, [row])
+        return redirect("/static/preparing.svg")
+    path, media_type = found
+    tag = f'"{row.blob_sha256[:32]}-{size}-{path.suffix.lstrip(".")}"'
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers={"etag": tag, "cache-control": KEPT})
+    if not path.exists():
+        raise NotFound("The file of this picture is gone from the storage.", "medium")
+    if size != "full" and renditions.needed(row) and not path.suffix:
+        renditions.ask(session, [row])
+        return FileResponse(path, media_type=media_type, headers={"cache-control": "no-store"})
+    return FileResponse(path, media_type=media_type, headers={"etag": tag, "cache-control": KEPT})
+
+
+@router.get("/media/{medium_id}/tiles/{level}/{column}/{row}")
+def tile(session: Db, seat: Member, medium_id: int, level: Place, column: Place, row: Place) -> Response:
+    """512 × 512 pixels of a large picture; the highest level is the picture itself, each lower one half of it."""
+    path = renditions.tile(queries.medium(session, seat, medium_id), level, column, row)
+    if not path.exists():
+        raise NotFound("The picture has no such tile.", "tile")
+    return FileResponse(path, media_type="image/jpeg", headers={"cache-control": KEPT})
+
+
+@router.get("/media/{medium_id}/preparation")
+def preparation(session: Db, seat: Member, medium_id: int) -> JSONResponse:
+    """Whether the medium is ready to be shown, how far it is, or why it will not be."""
+    row = queries.medium(session, seat, medium_id)
+    known = renditions.about(row.blob_sha256)
+    if known is None and renditions.needed(row):
+        renditions.ask(session, [row])
+        return JSONResponse({"state": "preparing", "percent": renditions.percent(row.blob_sha256)})
+    return JSONResponse({"state": "failed" if known and "error" in known else "ready", **shown(seat.project.slug, row)})
+
+
+def shown(slug: str, medium: Medium) -> dict[str, Any]:
+    """What the viewer needs to know of a medium: its addresses, its size, and what is ready."""
+    at, known = f"/projects/{slug}/media/{medium.id}", renditions.about(medium.blob_sha256)
+    failed = known is not None and "error" in known
+    video = medium.kind == "video"
+    nameless = {"frame": "Frame", "video": "Video", "image": "Picture"}[medium.kind]
+    return {
+        "id": medium.id,
+        "kind": medium.kind,
+        "url": f"{at}?size=display",
+        "full": at,
+        "thumb": f"{at}?size=thumb",
+        "alt": medium.alt or f"{nameless} {medium.position + 1}",
+        "width": medium.width,
+        "height": medium.height,
+        "preparation": f"{at}/preparation",
+        "ready": known is not None and not failed if video or renditions.is_tiled(medium) else True,
+        "fault": f"{known['error']}: {known['message']}" if known and failed else "",
+        "tiles": f"{at}/tiles" if known and known.get("levels") else "",
+        "levels": known.get("levels", 0) if known else 0,
+        "fps": known.get("fps", 25) if known and video else None,
+        "seconds": medium.at_seconds if not video else known.get("seconds") if known else None,
+    }
