@@ -18,6 +18,7 @@ from app.samples import confined, renditions
 from app.samples.importing import import_samples
 from app.samples.tables import Medium
 from tests import cast
+from tests.app.samples.test_pictures import png
 from worker import jobs
 
 REPLIES = [{"model": "demo-a", "text": "A cat."}, {"model": "demo-b", "text": "A dog."}]
@@ -91,10 +92,8 @@ def test_a_picture_that_lies_on_its_side_stands_upright_in_its_tiles(
 def test_a_picture_that_proves_damaged_is_named_and_not_tried_again(
     session: Session, client: TestClient, project: Project, tmp_path: Path
 ) -> None:
-    content = bytearray(large(tmp_path).read_bytes())
-    content[len(content) // 2 :] = b"\0" * (len(content) - len(content) // 2 - 2) + b"\xff\xd9"
-    (tmp_path / "large.jpg").write_bytes(content)
-    medium = bring_in(session, project, tmp_path, image="large.jpg")[0]
+    (tmp_path / "large.png").write_bytes(png(5000, 3000, b"\0" * 60_000))  # sound but for its data, which end early
+    medium = bring_in(session, project, tmp_path, image="large.png")[0]
     jobs.prepare_media([medium.id])
     told = client.get(f"/projects/streets/media/{medium.id}/preparation").json()
     assert told["state"] == "failed"
