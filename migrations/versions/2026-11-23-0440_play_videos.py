@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "a3f0c9d24b17"
-down_revision = "8c2f4e9d1b07"
+down_revision = "7d0a5a2c91be"
 branch_labels = None
 depends_on = None
 
