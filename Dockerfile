@@ -9,6 +9,7 @@ COPY worker worker
 COPY ml ml
 COPY migrations migrations
 COPY templates templates
+COPY locale locale
 COPY static static
 RUN pip install --editable '.[video]'
 USER assay

@@ -14,6 +14,8 @@ from app.accounts.tables import SignIn, User
 from app.core import throttle
 from app.core.db import Session, now
 from app.core.errors import Conflict, Invalid, NotFound, NotSignedIn
+from app.core.language import LANGUAGES, N_
+from app.core.language import gettext as _
 from app.core.sealing import fingerprint, new_secret
 
 SIGNED_IN_FOR = dt.timedelta(days=14)
@@ -40,8 +42,17 @@ class BadEmail(Invalid):
     """Text that is no e-mail address."""
 
 
+class UnknownLanguage(Invalid):
+    """A language that the interface does not speak."""
+
+
 class LastPlatformAdmin(Conflict):
     """The platform must keep one person who can administer it."""
+
+    advice = N_("Make somebody else an admin first.")
+
+    def __init__(self, where: str) -> None:
+        super().__init__(_("This is the platform's last admin."), where)
 
 
 def add_user(session: Session, email: str, name: str, password: str, is_admin: bool = False) -> User:
@@ -57,7 +68,7 @@ def add_invited(session: Session, email: str, name: str = "") -> User:
 
 def _add(session: Session, email: str, name: str, password_hash: str, is_admin: bool) -> User:
     if queries.user_by_email(session, email):
-        raise EmailTaken(f"{email} has an account already.", "email")
+        raise EmailTaken(_("%(email)s has an account already.", email=email), "email")
     user = User(email=email, name=name.strip()[:200] or email, password_hash=password_hash, is_admin=is_admin)
     session.add(user)
     session.flush()
@@ -70,7 +81,7 @@ def checked_email(email: str) -> str:
     try:
         return validate_email(TypeAdapter(str).validate_python(email))[1].lower()
     except (ValueError, ValidationError):
-        raise BadEmail(f"“{email[:80]}” is not an e-mail address.", "email") from None
+        raise BadEmail(_("“%(text)s” is not an e-mail address.", text=email[:80]), "email") from None
 
 
 def sign_in(session: Session, email: str, password: str, agent: str = "", address: str = "") -> str:
@@ -84,7 +95,7 @@ def sign_in(session: Session, email: str, password: str, agent: str = "", addres
     _take_turn(email, address, known)
     hashed = user.password_hash if user else passwords.hash_of_nobody()
     if not passwords.matches(hashed, password) or user is None or user.deactivated_at:
-        raise WrongCredentials("This address and password do not belong together.", "password")
+        raise WrongCredentials(_("This address and password do not belong together."), "password")
     throttle.forget(FROM_ONE_ADDRESS, "sign-in", email, address)
     awaits = user.second_factor is not None and user.second_factor.confirmed_at is not None
     return open_session(session, user, agent, address, awaits)
@@ -98,9 +109,9 @@ def _take_turn(email: str, address: str, known: bool) -> None:
     waits = [throttle.take(limit, *key) for limit, key in counts]
     if wait := max(waits):
         raise throttle.TooMany(
-            "Too many tries to sign in.",
+            _("Too many tries to sign in."),
             "password",
-            f"Try again in {-(-wait // 60)} minutes, or choose a new password.",
+            _("Try again in %(n)s minutes, or choose a new password.", n=-(-wait // 60)),
         )
 
 
@@ -137,6 +148,14 @@ def sign_out(session: Session, secret: str) -> None:
         _end(session, entry, entry.user)
 
 
+def choose_language(session: Session, secret: str, language: str) -> None:
+    """Note the choice with the account, where someone is signed in. Raises UnknownLanguage."""
+    if language not in LANGUAGES:
+        raise UnknownLanguage(_("“%(text)s” is no language of this interface.", text=language[:40]), "language")
+    if entry := queries.open_sign_in(session, secret):
+        entry.user.language = language
+
+
 def end_sign_in(session: Session, user: User, sign_in_id: int) -> None:
     """End one of one's own sessions. Raises NotFound."""
     entry = next((each for each in queries.sign_ins_of(session, user) if each.id == sign_in_id), None)
@@ -164,14 +183,14 @@ def seen(entry: SignIn) -> None:
 def rename(session: Session, user: User, name: str) -> None:
     """Raises Invalid."""
     if not name.strip():
-        raise Invalid("A name is what your colleagues see of you.", "name")
+        raise Invalid(_("A name is what your colleagues see of you."), "name")
     user.name = name.strip()[:200]
 
 
 def deactivate(session: Session, author: User, user: User) -> None:
     """Keep somebody out and end their sessions; their work stays. Raises LastPlatformAdmin."""
     if user.is_admin and not user.deactivated_at and queries.count_admins(session) == 1:
-        raise LastPlatformAdmin("This is the platform's last admin.", "user", "Make somebody else an admin first.")
+        raise LastPlatformAdmin(where="user")
     user.deactivated_at = user.deactivated_at or now()
     passwords.end_sign_ins(session, user)
     audit(session, author, "user.deactivated", f"user {user.id}")
@@ -190,6 +209,6 @@ def make_admin(session: Session, author: User, user: User) -> None:
 def unmake_admin(session: Session, author: User, user: User) -> None:
     """Raises LastPlatformAdmin."""
     if user.is_admin and queries.count_admins(session) == 1:
-        raise LastPlatformAdmin("This is the platform's last admin.", "user", "Make somebody else an admin first.")
+        raise LastPlatformAdmin(where="user")
     user.is_admin = False
     audit(session, author, "user.unmade_admin", f"user {user.id}")

@@ -10,6 +10,8 @@ from app.accounts import actions, queries, tokens
 from app.accounts.tables import SignIn, User
 from app.core.db import Db, Session
 from app.core.errors import Forbidden, NotSignedIn
+from app.core.language import gettext as _
+from app.core.language import speak
 from app.core.web import SAFE
 
 COOKIE = "assay_session"
@@ -39,16 +41,17 @@ def signed_in(request: Request, session: Db) -> User:
     # A token, once shown, is all that counts: the check against other sites' forms relies on it.
     user = _by_token(request, session, authorization) if authorization else _sign_in(request, session).user
     request.state.user = user
+    speak(user.language)
     return user
 
 
 def _by_token(request: Request, session: Session, authorization: str) -> User:
-    kind, _, secret = authorization.partition(" ")
+    kind, _space, secret = authorization.partition(" ")
     if kind.lower() != "bearer":
-        raise tokens.BadToken("Authorization is “Bearer” and a token.", "Authorization")
+        raise tokens.BadToken(_("Authorization is “Bearer” and a token."), "Authorization")
     token = tokens.open_token(session, secret.strip())
     if token.scope == "read" and request.method not in SAFE:
-        raise ReadingToken("This token may only read.", "Authorization", "Make one with the scope write.")
+        raise ReadingToken(_("This token may only read."), "Authorization", _("Make one with the scope write."))
     return token.user
 
 
@@ -56,9 +59,10 @@ def _sign_in(request: Request, session: Session) -> SignIn:
     secret = request.cookies.get(COOKIE)
     entry = queries.open_sign_in(session, secret) if secret else None
     if entry is None:
-        raise NotSignedIn("Sign in first.", advice="Your work is kept; you come back to this page after signing in.")
+        advice = _("Your work is kept; you come back to this page after signing in.")
+        raise NotSignedIn(_("Sign in first."), advice=advice)
     if entry.awaits_code:
-        raise CodeAwaited("Give the code of your second factor first.")
+        raise CodeAwaited(_("Give the code of your second factor first."))
     actions.seen(entry)
     return entry
 
@@ -66,15 +70,16 @@ def _sign_in(request: Request, session: Session) -> SignIn:
 def in_person(request: Request, session: Db) -> SignIn:
     """The session of somebody who signed in: tokens may not change an account. Raises NotSignedIn, TokensMayNot."""
     if request.headers.get("authorization"):
-        raise TokensMayNot("A token may not do this.", "Authorization", "Sign in with a browser.")
+        raise TokensMayNot(_("A token may not do this."), "Authorization", _("Sign in with a browser."))
     entry = _sign_in(request, session)
     request.state.user = entry.user
+    speak(entry.user.language)
     return entry
 
 
 def platform_admin(user: Annotated[User, Depends(signed_in)]) -> User:
     if not user.is_admin:
-        raise Forbidden("Only an admin of the platform may do this.", advice="Ask an admin.")
+        raise Forbidden(_("Only an admin of the platform may do this."), advice=_("Ask an admin."))
     return user
 
 

@@ -7,12 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 
-from app.accounts import actions, own_pages, passwords, people_pages, queries, second_factor
+from app.accounts import actions, language_pages, own_pages, passwords, people_pages, queries, second_factor
 from app.accounts.guard import COOKIE, Anyone
 from app.accounts.letters import send_reset
 from app.core import mail, throttle
 from app.core.db import Db
-from app.core.html import page, redirect
+from app.core.html import here, page, redirect
 
 door = APIRouter(dependencies=[Anyone])
 Secret = Annotated[str, Form(max_length=1000)]
@@ -22,7 +22,7 @@ Path = Annotated[str, Form(max_length=2000)]
 
 @door.get("/sign-in")
 def sign_in_page(request: Request, next: str = "/") -> Response:
-    return page(request, "accounts/sign_in.html", error=None, email="", next=_here(next), mail=mail.is_set_up())
+    return page(request, "accounts/sign_in.html", error=None, email="", next=here(next), mail=mail.is_set_up())
 
 
 @door.post("/sign-in")
@@ -30,16 +30,16 @@ def sign_in(request: Request, session: Db, email: Email, password: Secret, next:
     try:
         secret = actions.sign_in(session, email, password, agent_of(request), address_of(request))
     except (actions.WrongCredentials, throttle.TooMany) as refusal:
-        context = {"error": refusal, "email": email, "next": _here(next), "mail": mail.is_set_up()}
+        context = {"error": refusal, "email": email, "next": here(next), "mail": mail.is_set_up()}
         return page(request, "accounts/sign_in.html", refusal.status, **context)
     entry = queries.open_sign_in(session, secret)
     awaits = entry is not None and entry.awaits_code
-    return with_cookie(redirect(f"/sign-in/code?next={_here(next)}" if awaits else _here(next)), request, secret)
+    return with_cookie(redirect(f"/sign-in/code?next={here(next)}" if awaits else here(next)), request, secret)
 
 
 @door.get("/sign-in/code")
 def code_page(request: Request, next: str = "/") -> Response:
-    return page(request, "accounts/code.html", error=None, next=_here(next))
+    return page(request, "accounts/code.html", error=None, next=here(next))
 
 
 @door.post("/sign-in/code")
@@ -47,8 +47,8 @@ def give_code(request: Request, session: Db, code: Secret, next: Path = "/") -> 
     try:
         secret = actions.give_code(session, request.cookies.get(COOKIE, ""), code)
     except (second_factor.WrongCode, throttle.TooMany) as refusal:
-        return page(request, "accounts/code.html", refusal.status, error=refusal, next=_here(next))
-    return with_cookie(redirect(_here(next)), request, secret)
+        return page(request, "accounts/code.html", refusal.status, error=refusal, next=here(next))
+    return with_cookie(redirect(here(next)), request, secret)
 
 
 @door.post("/sign-out")
@@ -107,11 +107,6 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-def _here(next: str) -> str:
-    """A path of this site: never another site's address."""
-    return next if next.startswith("/") and not next.startswith(("//", "/\\")) else "/"
-
-
 router = APIRouter()
-for part in (door, own_pages.router, people_pages.router):
+for part in (door, language_pages.router, own_pages.router, people_pages.router):
     router.include_router(part)

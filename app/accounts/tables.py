@@ -23,6 +23,8 @@ class User(Base):
     is_admin: Mapped[bool] = mapped_column(server_default=sa.false(), default=False)
     keys: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=sa.text("'{}'"))
     """The annotate page's keys where this person has changed them: the usual key → theirs."""
+    language: Mapped[str | None]
+    """The language that this person chose, by its BCP 47 code; none: as the browser asks."""
     created_at: Mapped[Moment]
     deactivated_at: Mapped[dt.datetime | None]
     """Since when they may not sign in; their work stays."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.core.language import N_, gettext, told
+
 
 class Refusal(Exception):
     """A named no: `what` is one sentence for a person, `where` the field, line or file that it is about."""
@@ -14,7 +16,7 @@ class Refusal(Exception):
     def __init__(self, what: str, where: str = "", advice: str = "") -> None:
         super().__init__(what)
         self.what, self.where = what, where
-        self.advice = advice or type(self).advice
+        self.advice = advice or told(type(self).advice)
 
     @property
     def name(self) -> str:
@@ -27,8 +29,10 @@ class Refusal(Exception):
 class NotFound(Refusal):
     status = 404
 
-    def __init__(self, what: str = "There is nothing here that you may see.", where: str = "") -> None:
-        super().__init__(what, where, "Check the address, or ask an admin of the project for access.")
+    advice = N_("Check the address, or ask an admin of the project for access.")
+
+    def __init__(self, what: str = "", where: str = "") -> None:
+        super().__init__(what or gettext("There is nothing here that you may see."), where)
 
 
 class NotSignedIn(Refusal):

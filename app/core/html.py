@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import nh3
+from babel import dates, numbers
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
@@ -18,7 +19,7 @@ from markupsafe import Markup
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 from starlette.exceptions import HTTPException
 
-from app.core import bundles
+from app.core import bundles, language
 from app.core.errors import NotFound, NotSignedIn, Refusal
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,11 +50,21 @@ def markdown(text: str) -> Markup:
 
 
 def plain_number(value: float | None, digits: int = 2) -> str:
-    return "–" if value is None else f"{value:,.{digits}f}"
+    if value is None:
+        return "–"
+    return numbers.format_decimal(value, f"#,##0.{'0' * digits}", locale=language.formats())
 
 
 def iso(value: dt.datetime | None) -> str:
     return "" if value is None else value.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def date(value: dt.datetime | None) -> str:
+    """A moment in the reader's language, in UTC and without saying so; `ui.time` does both."""
+    if value is None:
+        return "–"
+    pattern = {"en": "d MMM yyyy, HH:mm", "zh-CN": "yyyy年M月d日 HH:mm"}[language.language()]
+    return dates.format_datetime(value, pattern, dates.UTC, locale=language.formats())
 
 
 def filesize(value: float) -> str:
@@ -72,11 +83,35 @@ def templates() -> Jinja2Templates:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
     )
+    env.policies["ext.i18n.trimmed"] = True
     env.filters.update(markdown=markdown, number=plain_number, iso=iso, filesize=filesize)
-    env.globals["asset"] = asset
-    env.globals["bundle"] = bundles.address
+    env.filters.update(date=date, told=language.told)
+    env.newstyle_gettext = True  # type: ignore[attr-defined]  # the extension's own switch: values go in by name
+    env.globals.update(asset=asset, bundle=bundles.address, language=language.language, languages=language.LANGUAGES)
+    env.globals.update(_=_said, gettext=_said, ngettext=_many, pgettext=_said_of)
+    env.globals.update(script_words=language.script_words_address)
     return Jinja2Templates(env=env)
+
+
+def _safe(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: Markup.escape(value) for name, value in values.items()}
+
+
+# The sentences of templates may hold markup of their own; what is filled into them may not. For a word that comes out
+# of a variable there is the filter `told`, whose result is escaped like any other text.
+def _said(message: str, **values: Any) -> Markup:
+    return Markup(language.gettext(message, **_safe(values)))
+
+
+def _many(one: str, many: str, num: int, **values: Any) -> Markup:
+    values.pop("num", None)
+    return Markup(language.ngettext(one, many, num, **_safe(values)))
+
+
+def _said_of(context: str, message: str, **values: Any) -> Markup:
+    return Markup(language.pgettext(context, message, **_safe(values)))
 
 
 @cache
@@ -100,6 +135,11 @@ def page(request: Request, template: str, status: int = 200, **context: Any) -> 
 def redirect(url: str) -> RedirectResponse:
     """303: the answer to a form that did its work."""
     return RedirectResponse(url, status_code=303)
+
+
+def here(next: str) -> str:
+    """A path of this site: never another site's address."""
+    return next if next.startswith("/") and not next.startswith(("//", "/\\")) else "/"
 
 
 def wants_json(request: Request) -> bool:
@@ -130,7 +170,8 @@ def _from_validation(problem: RequestValidationError) -> Unreadable:
 
 
 def _from_status(problem: HTTPException) -> Refusal:
-    refusal = NotFound("There is no page at this address.") if problem.status_code == 404 else Refusal(problem.detail)
+    nowhere = problem.status_code == 404
+    refusal = NotFound(language.gettext("There is no page at this address.")) if nowhere else Refusal(problem.detail)
     refusal.status = problem.status_code
     return refusal
 

@@ -8,8 +8,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.core import language
 from app.core.errors import Forbidden, TooLarge
 from app.core.html import answer_refusal
+from app.core.language import gettext as _
 
 POLICY = "; ".join(
     [
@@ -77,13 +79,14 @@ class Shield:
 
         headers = Headers(scope=scope)
         request = Request(scope, receive)
+        language.listen(request.cookies.get("language"), headers.get("accept-language", ""))
         if comes_from_elsewhere(scope["method"], headers):
             refusal = CrossSite(
-                "This request came from another site's page.", "Origin", "Open the page here and try again."
+                _("This request came from another site's page."), "Origin", _("Open the page here and try again.")
             )
             return await answer_refusal(request, refusal)(scope, receive, send_with_headers)
         if is_too_large(scope["path"], headers):
             return await answer_refusal(
-                request, TooLarge("The request is larger than this address takes.", "Content-Length")
+                request, TooLarge(_("The request is larger than this address takes."), "Content-Length")
             )(scope, receive, send_with_headers)
         await self.app(scope, receive, send_with_headers)

@@ -1,12 +1,14 @@
+import { _, language } from "./words.js";
+
 // Moments on the reader's own clock: the exact one as a title, and in words where data-relative asks for it.
-const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-const words = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+const exact = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
+const words = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
 const STEPS = [["day", 86400], ["hour", 3600], ["minute", 60]];
 
 function inWords(seconds) {
   if (Math.abs(seconds) > 7 * 86400) return undefined;
   const [unit, size] = STEPS.find(([, size]) => Math.abs(seconds) >= size) ?? [];
-  return unit ? words.format(Math.round(seconds / size), unit) : "just now";
+  return unit ? words.format(Math.round(seconds / size), unit) : _("just now");
 }
 
 function tell(element) {
