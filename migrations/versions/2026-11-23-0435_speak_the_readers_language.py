@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "1a9c0a6e0001"
-down_revision = "7d0a5a2c91be"
+down_revision = "a3f0c9d24b17"
 branch_labels = None
 depends_on = None
 
