@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from app.annotations import desk, key_pages, queries, review_pages, second_thoughts
+from app.annotations import adjudication_pages, desk, key_pages, queries, review_pages, rule_pages, second_thoughts
 from app.annotations.keys import FIXED, KEYS
 from app.core.db import Db, Session
 from app.core.html import page, redirect
@@ -18,7 +18,9 @@ from app.tasks import queries as task_queries
 from app.tasks.tables import FLAG_KINDS
 
 router = APIRouter()
+router.include_router(rule_pages.router)  # before the next: “rules” is no annotation's number
 router.include_router(review_pages.router)
+router.include_router(adjudication_pages.router)
 router.include_router(key_pages.router)
 AT = "/projects/{slug}"
 AHEAD_SECONDS = 3600

@@ -1,0 +1,57 @@
+// Adjudication: one final annotation, begun from what people have in common and taken over from them answer by answer.
+import { mountDialogs, mountKeys } from "./annotate-keys.js";
+import { mountMatrix } from "./annotate-matrix.js";
+import { mountRanking } from "./annotate-ranking.js";
+import { createStore, missing } from "./annotate-store.js";
+import { mountCannotJudge, mountTexts } from "./annotate-texts.js";
+import { mountTie } from "./annotate-tie.js";
+import { mountTaking } from "./adjudicate-take.js";
+
+const $ = (selector) => document.querySelector(selector);
+const form = $("#decision");
+
+mountDialogs();
+if (form) mountDecision();
+else mountKeys(leaving());
+
+function leaving() {
+  return { submit: () => {}, n: () => $("[data-next]")?.click(), b: () => $("[data-back]").click() };
+}
+
+function mountDecision() {
+  const store = createStore(JSON.parse($("#desk").textContent));
+  const say = (sentence) => ($("#live").textContent = sentence);
+  const matrix = mountMatrix($("[data-matrix]"), store);
+  mountRanking($("[data-ranking]"), store, say);
+  mountTie($("[data-tie-part]"), store, say);
+  mountTexts(document, store);
+  mountCannotJudge($("[data-cannot]"), store);
+  const takeAll = mountTaking(store, say);
+
+  store.watch(() => {
+    const left = missing(store).length;
+    $("[data-left]").textContent = left ? `${left} still to decide` : "Complete";
+  });
+  form.addEventListener("submit", (event) => {
+    const todo = missing(store);
+    const more = todo.length > 3 ? ` and ${todo.length - 3} more` : "";
+    $("[data-fault-of-decision]").textContent = todo.length ? `Still missing: ${todo.slice(0, 3).map((each) => each.what).join(", ")}${more}.` : "";
+    if (todo.length) event.preventDefault();
+    else form.elements.content.value = JSON.stringify(store.content);
+  });
+  // Shift with a digit writes another sign on each keyboard: the key's place says which digit it is.
+  document.addEventListener("keydown", (event) => {
+    const digit = /^Digit([1-9])$/.exec(event.code)?.[1];
+    if (!event.shiftKey || !digit || event.target.closest("textarea, input, select")) return;
+    event.preventDefault();
+    takeAll(Number(digit) - 1);
+  });
+  mountKeys({
+    ...leaving(),
+    submit: () => form.requestSubmit(),
+    m: matrix.focus,
+    r: () => $("[data-typed]").focus(),
+    0: () => takeAll("common"),
+    "?": () => $("#keys").showModal(),
+  });
+}
