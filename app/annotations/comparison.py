@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
 from typing import NamedTuple
 
 from app.annotations import disagreement
@@ -13,6 +11,7 @@ from app.annotations.desk import Reply, words_of_ranking
 from app.annotations.places import Remark, remarks_of
 from app.annotations.schemas import DraftContent
 from app.annotations.tables import COUNTS_NO_MORE, STATES, Annotation, Revision
+from app.core.differences import word_diff
 from app.projects.rubric import Rubric
 
 
@@ -144,26 +143,3 @@ def _as_texts(content: DraftContent, shown: list[Reply], rubric: Rubric) -> dict
     texts |= {"Negative sample": content.negative.text if content.negative else ""}
     texts |= {"Cannot judge": content.cannot_judge.kind.replace("_", " ") if content.cannot_judge else ""}
     return dict(sorted(texts.items()))
-
-
-CHARACTERS = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
-"""Of scripts that do not part their words: each is compared on its own."""
-
-WORD = re.compile(rf"[{CHARACTERS}]|[^\s{CHARACTERS}]+")
-PARTED = re.compile(rf"(?<=[{CHARACTERS}]) (?=[{CHARACTERS}])")
-
-
-def word_diff(before: str, after: str) -> list[tuple[str, str]]:
-    """Word by word what was kept, removed and added."""
-    old, new = WORD.findall(before), WORD.findall(after)
-    parts: list[tuple[str, str]] = []
-    for kind, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if kind == "equal":
-            parts.append(("kept", _joined(old[a:b])))
-        else:
-            parts += [(name, _joined(words)) for name, words in (("removed", old[a:b]), ("added", new[c:d])) if words]
-    return parts
-
-
-def _joined(words: list[str]) -> str:
-    return PARTED.sub("", " ".join(words))

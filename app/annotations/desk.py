@@ -87,8 +87,8 @@ def replies(sample: Sample, order: list[Any]) -> list[Reply]:
     return [Reply(letter, str(number), texts[number]) for letter, number in zip(LETTERS, order, strict=False)]
 
 
-def for_script(seat: Seat, desk: Desk) -> dict[str, Any]:
-    """What the annotate page's script starts from."""
+def for_script(seat: Seat, desk: Desk, guidance: int) -> dict[str, Any]:
+    """What the annotate page's script starts from; guidance: the version of the guidelines that it shows."""
     at, task = seat.project.slug, desk.task.id
     api = f"/api/v1/projects/{at}"
     urls = {
@@ -97,6 +97,7 @@ def for_script(seat: Seat, desk: Desk) -> dict[str, Any]:
         "next": f"/projects/{at}/annotate",
         "reservations": f"{api}/reservations",
         "keys": "/api/v1/keys",
+        "reading": f"/projects/{at}/guidelines/{guidance}/readings",
     }
     if desk.revision:
         urls["annotation"] = f"{api}/annotations/{desk.annotation_id}/revisions"
@@ -116,7 +117,9 @@ def for_script(seat: Seat, desk: Desk) -> dict[str, Any]:
 
 def for_correction(seat: Seat, content: dict[str, Any], shown: list[Reply]) -> dict[str, Any]:
     """What any page's script needs to edit an annotation."""
-    criteria = [criterion.model_dump(include={"key", "name", "levels"}) for criterion in seat.rubric.criteria]
+    criteria = [
+        criterion.model_dump(include={"key", "name", "levels", "anchors"}) for criterion in seat.rubric.criteria
+    ]
     return {"content": content, "replies": [vars(reply) for reply in shown], "criteria": criteria}
 
 

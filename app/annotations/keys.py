@@ -23,6 +23,7 @@ KEYS = (
     Key("e", "to the reasons"),
     Key("r", "to the ranking: A C B=D"),
     Key("g", "guidelines"),
+    Key("i", "levels and examples of the active criterion"),
     Key("s", "skip this sample"),
     Key("f", "flag this sample"),
     Key("u", "undo the last submission, for a minute"),

@@ -9,8 +9,10 @@ from fastapi.responses import Response
 
 from app.annotations import adjudication_pages, desk, key_pages, queries, review_pages, rule_pages, second_thoughts
 from app.annotations.keys import FIXED, KEYS
+from app.annotations.places import remarks_of
 from app.core.db import Db, Session
 from app.core.html import page, redirect
+from app.projects import guidance
 from app.projects.guard import Annotator, Overseer, Seat
 from app.samples import queries as samples
 from app.tasks import actions as tasks
@@ -60,12 +62,15 @@ def change(request: Request, session: Db, seat: Annotator, annotation_id: int) -
 
 
 def _workspace(request: Request, session: Session, seat: Seat, laid: desk.Desk) -> Response:
+    news = guidance.news(session, seat)
+    remarks = remarks_of(laid.returned.remarks, laid.replies, seat.rubric) if laid.returned else []
     return page(
         request,
         "annotations/annotate.html",
         desk=laid,
         shown=laid.replies,
-        data=desk.for_script(seat, laid),
+        data=desk.for_script(seat, laid, news.number) | {"remarks": [each._asdict() for each in remarks]},
+        guidance=news,
         question_type=laid.sample.question_type,
         rubric=seat.rubric,
         media=desk.viewer_items(seat, laid.sample.media),

@@ -14,7 +14,7 @@ from app.accounts.actions import add_invited, audit
 from app.accounts.tables import User
 from app.core.db import Session
 from app.core.errors import Conflict, Forbidden, Invalid, NotFound
-from app.projects import queries
+from app.projects import guidance, queries
 from app.projects.rubric import DEFAULT, Rubric
 from app.projects.tables import ROLES, Membership, Project
 
@@ -29,6 +29,18 @@ class BadSetting(Invalid):
 
 class NotYours(Forbidden):
     """A link for somebody's password opens all that they may do: whoever makes it must administer all of that."""
+
+
+@dataclass(frozen=True)
+class RubricWords:
+    """The rubric as a form sends it: one name, guidance and examples a key, five levels and five anchors a key."""
+
+    keys: list[str]
+    names: list[str]
+    guidance: list[str]
+    levels: list[str]
+    anchors: list[str]
+    examples: list[str]
 
 
 class LastAdmin(Conflict):
@@ -68,7 +80,9 @@ def change_settings(
         raise BadSetting(f"A lease lasts 1 to 1440 minutes, not {lease_minutes}.", "lease_minutes")
     if not name.strip():
         raise BadSetting("A project needs a name.", "name")
-    project.name, project.description, project.guidelines = name.strip(), description, guidelines
+    project.name, project.description = name.strip(), description
+    guidelines = guidelines.replace("\r\n", "\n")
+    guidance.replace(session, author, project, guidelines, Rubric.model_validate(project.rubric))
     project.overlap, project.lease_minutes = overlap, lease_minutes
     session.flush()
     audit(
@@ -150,27 +164,37 @@ def make_password_link(session: Session, author: User, project: Project, members
     return held.user, make(session, held.user, author)
 
 
-def change_rubric(
-    session: Session,
-    author: User,
-    project: Project,
-    keys: list[str],
-    names: list[str],
-    guidance: list[str],
-    levels: list[str],
-) -> None:
+def change_rubric(session: Session, author: User, project: Project, words: RubricWords) -> None:
     """New words for the criteria. Their keys stay: scores that exist are filed under them. Raises BadSetting."""
     current = Rubric.model_validate(project.rubric)
-    if keys != current.keys or not len(names) == len(guidance) == len(keys) or len(levels) != 5 * len(keys):
+    count = len(current.keys)
+    fives = (words.levels, words.anchors)
+    ones = (words.names, words.guidance, words.examples)
+    if words.keys != current.keys or any(len(w) != count for w in ones) or any(len(w) != 5 * count for w in fives):
         raise BadSetting("The form does not fit the project's criteria; load the page again.", "rubric")
-    if not all(text.strip() for text in names + levels):
-        raise BadSetting("Every criterion and every level needs a name.", "rubric")
+    for i, key in enumerate(words.keys):
+        _refuse_unnamed(key, words.names[i], words.levels[5 * i : 5 * i + 5])
     rows = [
-        {"key": key, "name": names[i], "guidance": guidance[i], "levels": levels[5 * i : 5 * i + 5]}
-        for i, key in enumerate(keys)
+        {
+            "key": key,
+            "name": words.names[i],
+            "guidance": words.guidance[i],
+            "levels": words.levels[5 * i : 5 * i + 5],
+            "anchors": words.anchors[5 * i : 5 * i + 5],
+            "examples": words.examples[i].replace("\r\n", "\n"),
+        }
+        for i, key in enumerate(words.keys)
     ]
     try:
-        project.rubric = Rubric.model_validate({"criteria": rows}).model_dump()
+        guidance.replace(session, author, project, project.guidelines, Rubric.model_validate({"criteria": rows}))
     except ValidationError as problem:
         raise BadSetting(problem.errors()[0]["msg"], "rubric") from None
     audit(session, author, "project.rubric", f"project {project.id}", project.id)
+
+
+def _refuse_unnamed(key: str, name: str, levels: list[str]) -> None:
+    if not name.strip():
+        raise BadSetting(f"The criterion “{key}” needs a name.", f"{key}.name")
+    for score, level in enumerate(levels, 1):
+        if not level.strip():
+            raise BadSetting(f"Level {score} of {name.strip()} needs a name.", f"{key}.level.{score}")

@@ -13,6 +13,7 @@ from app.accounts.tables import User
 from app.core.db import Db
 from app.core.html import page, redirect
 from app.projects import actions, queries
+from app.projects import guidance as versions
 from app.projects.guard import Admin, Member, Seat
 from app.projects.tables import ROLES
 
@@ -35,8 +36,32 @@ def create_project(
 
 
 @router.get("/projects/{slug}/guidelines")
-def guidelines(request: Request, seat: Member) -> Response:
-    return page(request, "projects/guidelines.html", rubric=seat.rubric)
+def guidelines(request: Request, session: Db, seat: Member) -> Response:
+    return page(
+        request,
+        "projects/guidelines.html",
+        rubric=seat.rubric,
+        number=versions.version(session, seat.project),
+        earlier=versions.earlier(session, seat.project),
+    )
+
+
+@router.get("/projects/{slug}/guidelines/{number}")
+def earlier_guidelines(request: Request, session: Db, seat: Member, number: int) -> Response:
+    """What changed after this version, up to now."""
+    return page(
+        request,
+        "projects/earlier_guidelines.html",
+        number=number,
+        now=versions.version(session, seat.project),
+        changes=versions.since(session, seat.project, number),
+    )
+
+
+@router.post("/projects/{slug}/guidelines/{number}/readings")
+def note_reading(session: Db, seat: Member, number: int) -> Response:
+    versions.note_reading(session, seat, number)
+    return Response(status_code=204)
 
 
 @router.get("/projects/{slug}/settings")
@@ -73,9 +98,12 @@ def change_rubric(
     name: Annotated[list[str], Form()],
     guidance: Annotated[list[str], Form()],
     level: Annotated[list[str], Form()],
+    anchor: Annotated[list[str], Form()],
+    examples: Annotated[list[str], Form()],
 ) -> Response:
-    """Five levels a criterion, in the order of the criteria."""
-    actions.change_rubric(session, seat.user, seat.project, key, name, guidance, level)
+    """Five levels and five anchors a criterion, in the order of the criteria."""
+    words = actions.RubricWords(key, name, guidance, level, anchor, examples)
+    actions.change_rubric(session, seat.user, seat.project, words)
     return redirect(f"/projects/{seat.project.slug}/settings#rubric")
 
 

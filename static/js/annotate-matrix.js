@@ -63,10 +63,10 @@ export function mountMatrix(root, store) {
     const button = event.target.closest("[data-score]");
     if (button) fill(Number(button.dataset.score));
   });
-  root.querySelectorAll("[data-row]").forEach((row, at) => row.firstElementChild.addEventListener("click", () => go(at * width)));
+  root.querySelectorAll("[data-row]").forEach((row, at) => row.firstElementChild.addEventListener("click", (event) => event.target.closest("button") || go(at * width)));
   if (advance) mountDirection(advance);
   store.watch(draw);
-  return { focus: () => go(active), goTo: (where) => go(cells.findIndex((cell) => cell.dataset.place === where)) };
+  return { focus: () => go(active), criterion: () => cells[active].dataset.key, goTo: (where) => go(cells.findIndex((cell) => cell.dataset.place === where)) };
 }
 
 function drawCell(cell, isActive, store) {
@@ -87,6 +87,7 @@ function drawLevels(levels, criterion, letter, score) {
   levels.querySelectorAll("[data-score]").forEach((button) => {
     const value = Number(button.dataset.score);
     button.querySelector("[data-word]").textContent = criterion.levels[value - 1];
+    button.querySelector("[data-anchor]").textContent = button.title = criterion.anchors[value - 1];
     button.setAttribute("aria-pressed", String(value === score));
   });
 }

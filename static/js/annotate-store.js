@@ -71,6 +71,7 @@ export function warnings(store, activeSeconds) {
     for (const worse of ids)
       if (rank.get(better) < rank.get(worse) && isDominated(store, better, worse))
         found.push(`${letter(better)} is ranked above ${letter(worse)}, but ${letter(worse)} has the better scores.`);
+  if (isLowest(store, content.ranking[0])) found.push(`${content.ranking[0].map(letter).join(" and ")} is ranked first, but has the lowest scores.`);
   const reasons = ids.map((id) => content.reasons[id].trim().toLowerCase());
   if (new Set(reasons).size < reasons.length) found.push("The same reason stands under more than one response.");
   const words = store.desk.replies.reduce((sum, reply) => sum + reply.text.split(/\s+/).length, 0);
@@ -81,4 +82,11 @@ export function warnings(store, activeSeconds) {
 function isDominated(store, better, worse) {
   const gaps = store.desk.criteria.map(({ key }) => store.score(better, key) - store.score(worse, key));
   return gaps.every((gap) => gap <= 0) && gaps.some((gap) => gap < 0);
+}
+
+/** Everything ranked first has a lower sum of scores than everything else. */
+function isLowest(store, first) {
+  const sum = (id) => store.desk.criteria.reduce((total, { key }) => total + store.score(id, key), 0);
+  const others = store.ids.filter((id) => !first.includes(id));
+  return others.length > 0 && Math.max(...first.map(sum)) < Math.min(...others.map(sum));
 }

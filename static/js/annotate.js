@@ -2,6 +2,7 @@
 import { showDifferences } from "./annotate-differences.js";
 import { mountForms } from "./annotate-forms.js";
 import { forget } from "./annotate-kept.js";
+import { mountGuidance } from "./annotate-guidance.js";
 import { mountDialogs, mountKeys } from "./annotate-keys.js";
 import { mountKeySheet } from "./annotate-keysheet.js";
 import { mountMatrix } from "./annotate-matrix.js";
@@ -9,6 +10,7 @@ import { mountNext } from "./annotate-next.js";
 import { createOutbox } from "./annotate-outbox.js";
 import { mountRail } from "./annotate-rail.js";
 import { mountRanking } from "./annotate-ranking.js";
+import { showRemarks } from "./annotate-remarks.js";
 import { mountSaving } from "./annotate-saving.js";
 import { mountSignIn } from "./annotate-sign-in.js";
 import { createStore, missing } from "./annotate-store.js";
@@ -35,6 +37,8 @@ mountTie($("[data-tie-part]"), store, say);
 mountTexts(document, store);
 mountCannotJudge($("[data-cannot]"), store);
 mountKeySheet($("#keys"), desk.urls.keys);
+const guidelines = mountGuidance($("#guidelines"), { reading: desk.urls.reading });
+showRemarks(desk.remarks);
 const rail = mountRail($("[data-rail]"), store, jumpTo);
 const signIn = mountSignIn($("#sign-in"));
 const outbox = createOutbox(desk.user, { signIn, answered });
@@ -53,7 +57,8 @@ mountKeys({
   n: () => jumpTo(missing(store)[0]?.where ?? "rank_reason"),
   e: () => jumpTo(`reasons.${store.ids.find((id) => !store.content.reasons[id]?.trim()) ?? store.ids[0]}`),
   r: () => $("[data-typed]").focus(),
-  g: () => $("[data-open='#guidelines']").click(),
+  g: () => guidelines(),
+  i: () => guidelines(matrix.criterion()),
   s: () => $("[data-open='#skip']")?.click(),
   f: () => $("[data-open='#flag']").click(),
   u: undo,
