@@ -1,39 +1,26 @@
-"""How far people who judged the same things agree: Krippendorff's α for scores, Kendall's τ_b for ranks.
+"""How far people who judged the same samples agree: scores by Krippendorff's α, rankings by τ_b, W, pairs and κ.
 
-Pure functions of judgements. Confidence intervals are a bootstrap over samples, since the responses of one sample are
-not independent of each other; it is seeded, so that a page shows the same figures until somebody judges anew.
+Every figure is a statistic of sums over samples: computed once a sample, it serves the whole project, each part of it
+and the bootstrap.
 """
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from itertools import combinations
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-LEVELS = 5
-RESAMPLES = 1000
-AT_ONCE = 50
-MOST_DRAWN = 500
+from app.quality import formulas
+from app.quality.columns import UNRANKED, Columns, Floats, Ints, Mask, Pairings, Small, outcomes, pairings
+from app.quality.formulas import LEVELS, RESAMPLES, Statistic
+
+RANKINGS = ("tau", "w", "pairs", "kappa")
+"""Measures of the rankings; every criterion's key is a measure of its scores."""
 NOBODY_TWICE = "nothing was judged by two people"
 ALL_EQUAL = "all answers are equal: without variation there is no agreement to measure"
 ALL_TIED = "wherever two people ranked the same sample, one of them tied all responses"
-
-Array = npt.NDArray[np.float64]
-
-
-class Judgement(NamedTuple):
-    """What one person made of one sample. scores: response → criterion → 1 to 5; ranks: response → 1 for the best."""
-
-    annotation: int
-    user: int
-    sample: int
-    scores: dict[str, dict[str, int]]
-    ranks: dict[str, int]
+ALL_TIED_BY_ALL = "wherever two people ranked the same sample, both tied all responses"
 
 
 class Figure(NamedTuple):
@@ -43,144 +30,208 @@ class Figure(NamedTuple):
     low: float | None = None
     high: float | None = None
     units: int = 0
-    """Responses scored by two or more people; for ranks, pairs of people who ranked one sample."""
+    """Responses scored twice (α), pairs of people (τ_b), samples (W), pairs of responses (agreement, κ)."""
     samples: int = 0
     people: int = 0
     why: str = ""
 
 
-def alpha_of(judgements: Iterable[Judgement], criterion: str, resamples: int = RESAMPLES) -> Figure:
-    """Krippendorff's α, ordinal, of one criterion: units are the responses of samples, coders are people."""
-    counts, owners, people = _value_counts(judgements, criterion)
-    if not len(counts):
-        return Figure(None, why=NOBODY_TWICE)
-    empty = Figure(None, None, None, len(counts), len(set(owners)), people)
-    places = np.unique(owners, return_inverse=True)[1]
-    by_sample = np.zeros((places.max() + 1, LEVELS, LEVELS))
-    np.add.at(by_sample, places, coincidences(counts))
-    value = _alphas(by_sample.sum(axis=0)[None])[0]
-    if np.isnan(value):
-        return empty._replace(why=ALL_EQUAL)
-    low, high = _interval(by_sample, _alphas, resamples)
-    return empty._replace(value=float(value), low=low, high=high)
+@dataclass(frozen=True)
+class Measure:
+    """What a statistic needs of each sample. parts: [samples, …]; units: [samples], how many stand behind each."""
+
+    parts: Floats
+    units: Ints
+    statistic: Statistic
+    why: str
+    """Why it is undefined where it is, although two people judged."""
 
 
-def _value_counts(judgements: Iterable[Judgement], criterion: str) -> tuple[Array, list[int], int]:
-    """How often each of the five scores was given to each unit that two or more people scored, and its sample."""
-    given: dict[tuple[int, str], list[int]] = defaultdict(lambda: [0] * LEVELS)
-    who: dict[tuple[int, str], set[int]] = defaultdict(set)
-    for judgement in judgements:
-        for response, marks in judgement.scores.items():
-            if (score := marks.get(criterion)) is not None:
-                given[judgement.sample, response][score - 1] += 1
-                who[judgement.sample, response].add(judgement.user)
-    units = [unit for unit in given if sum(given[unit]) > 1]
-    counts = np.array([given[unit] for unit in units], dtype=float).reshape(-1, LEVELS)
-    return counts, [sample for sample, _ in units], len({user for unit in units for user in who[unit]})
+@dataclass(frozen=True)
+class Agreement:
+    """All measures of a project's judgements, ready to be summed over any of its samples."""
+
+    samples: Ints
+    """Ids of the samples that two or more people judged, rising: the rows of every measure's parts."""
+    columns: Columns
+    """Only annotations of these samples, that count."""
+    pairings: Pairings
+    measures: dict[str, Measure]
+
+    def figure(self, measure: str, only: Mask | None = None, resamples: int = RESAMPLES) -> Figure:
+        """The measure over these samples (all by default), with its 95 % interval."""
+        found = self.measures[measure]
+        chosen = found.units > 0 if only is None else (found.units > 0) & only
+        if not chosen.any():
+            return Figure(None, why=NOBODY_TWICE)
+        parts = found.parts[chosen]
+        value = found.statistic(parts.sum(axis=0)[None])[0]
+        behind = np.isin(self.columns.sample, self.samples[chosen])
+        people = len(np.unique(self.columns.user[behind]))
+        figure = Figure(None, None, None, int(found.units[chosen].sum()), int(chosen.sum()), people, found.why)
+        if np.isnan(value):
+            return figure
+        bounds = formulas.interval(parts, found.statistic, resamples) or (None, None)
+        return figure._replace(value=float(value), low=bounds[0], high=bounds[1], why="")
 
 
-def coincidences(counts: Array) -> Array:
-    """[units, values] → [units, values, values]: pairable values of each unit, each weighted by 1 / (m − 1)."""
-    pairs = counts[:, :, None] * counts[:, None, :]
-    pairs -= counts[:, :, None] * np.eye(counts.shape[1])
-    return np.asarray(pairs / (counts.sum(axis=1) - 1)[:, None, None])
+def agreement(columns: Columns) -> Agreement:
+    """All measures of what counts."""
+    columns = columns.counted()
+    samples, place, many = np.unique(columns.sample, return_inverse=True, return_counts=True)
+    twice = many > 1
+    columns = columns.where(twice[place])
+    samples, place = np.unique(columns.sample, return_inverse=True)
+    pairs = pairings(columns)
+    measures = {key: _alpha(columns, place, number) for number, key in enumerate(columns.criteria)}
+    return Agreement(samples, columns, pairs, {**measures, **_rankings(columns, place, len(samples), pairs)})
 
 
-def _alphas(tables: Array) -> Array:
-    """[many, values, values] coincidence matrices → α of each, ordinal; NaN where only one value occurs."""
-    totals = tables.sum(axis=2)
-    sums = totals.sum(axis=1)
-    cumulated = np.cumsum(totals, axis=1)
-    between = np.abs(cumulated[:, None, :] - cumulated[:, :, None])
-    # δ(c, k) = (Σ_{g=c..k} n_g − (n_c + n_k) / 2)², with the sum taken over the inclusive range
-    lower = np.minimum(np.arange(LEVELS)[:, None], np.arange(LEVELS)[None, :])
-    distance = (between + totals[:, lower] - (totals[:, :, None] + totals[:, None, :]) / 2) ** 2
-    distance[:, np.arange(LEVELS), np.arange(LEVELS)] = 0
-    expected = (totals[:, :, None] * totals[:, None, :] * distance).sum(axis=(1, 2))
-    observed = (tables * distance).sum(axis=(1, 2))
+def _alpha(columns: Columns, place: Ints, criterion: int) -> Measure:
+    """Krippendorff's α, ordinal: units are the responses of samples, coders are people."""
+    width, samples = columns.responses.shape[1], int(place.max(initial=-1)) + 1
+    marks = columns.scores[:, :, criterion]
+    given = marks > 0
+    cell = (place[:, None] * width + np.arange(width))[given] * LEVELS + marks[given] - 1
+    counts = np.bincount(cell, minlength=samples * width * LEVELS).reshape(-1, LEVELS)
+    units = np.flatnonzero(counts.sum(axis=1) > 1)
+    parts = formulas.coincidences(counts[units].astype(float), units // width, samples)
+    return Measure(parts, np.bincount(units // width, minlength=samples), formulas.alphas, ALL_EQUAL)
+
+
+def _summed(parts: Floats, owner: Ints, many: int) -> Floats:
+    """[entries, n] → [many, n]: entries of one owner added up."""
+    columns = [np.bincount(owner, weights=part, minlength=many) for part in parts.T]
+    return np.stack(columns, axis=1) if columns else np.zeros((many, 0))
+
+
+def _rankings(columns: Columns, place: Ints, samples: int, pairs: Pairings) -> dict[str, Measure]:
+    ways = outcomes(columns.ranks)
+    owner = place[pairs.one]
+    both = compared(ways[pairs.one], ways[pairs.other])
+    ranked = both.total > 0
+    tau, defined = np.nan_to_num(both.tau), ~np.isnan(both.tau)
+    tau_parts = _summed(np.stack([tau, defined.astype(float)], axis=1), owner, samples)
+    same = _summed(np.stack([both.same, both.total], axis=1), owner, samples)
+    votes = _votes(ways, place, samples)
+    voted = votes.sum(axis=1) > 1
+    kappa_owner = np.flatnonzero(voted) // max(ways.shape[1], 1)
+    kappa = _summed(_either_way(formulas.fleiss_parts(votes[voted])), kappa_owner, samples)
+    counts = np.bincount(kappa_owner, minlength=samples)
+    return {
+        "tau": Measure(tau_parts, np.bincount(owner[ranked], minlength=samples), formulas.means, ALL_TIED),
+        "w": _concordance(columns, place, samples),
+        "pairs": Measure(same, same[:, 1].astype(np.int64), formulas.means, NOBODY_TWICE),
+        "kappa": Measure(kappa, counts, formulas.fleiss, ALL_EQUAL),
+    }
+
+
+class Compared(NamedTuple):
+    """Two people's rankings of one sample, entry by entry. tau: NaN where undefined; same, total: pairs of responses."""
+
+    tau: Floats
+    same: Floats
+    total: Floats
+
+
+def compared(one: Small, other: Small) -> Compared:
+    """[entries, pairs of responses] outcomes of each side → Kendall's τ_b, and how many outcomes are the same."""
+    valid = (one != UNRANKED) & (other != UNRANKED)
+    a, b = np.where(valid, one, 0).astype(np.int32), np.where(valid, other, 0).astype(np.int32)
+    scale = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1).astype(float))
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.where(expected > 0, 1 - (sums - 1) * observed / expected, np.nan))
+        tau = np.where(scale > 0, (a * b).sum(axis=1) / scale, np.nan)
+    same = (valid & (one == other)).sum(axis=1).astype(float)
+    return Compared(tau, same, valid.sum(axis=1).astype(float))
 
 
-def tau_of(judgements: Iterable[Judgement], resamples: int = RESAMPLES) -> Figure:
-    """Mean Kendall's τ_b over all pairs of people who ranked the same sample."""
-    by_sample: dict[int, list[Judgement]] = defaultdict(list)
-    for judgement in judgements:
-        if judgement.ranks:
-            by_sample[judgement.sample].append(judgement)
-    shared = [each for each in by_sample.values() if len(each) > 1]
-    if not shared:
-        return Figure(None, why=NOBODY_TWICE)
-    taus = [[tau_b(one.ranks, other.ranks) for one, other in combinations(each, 2)] for each in shared]
-    defined = [[tau for tau in each if tau is not None] for each in taus]
-    people = len({judgement.user for each in shared for judgement in each})
-    empty = Figure(None, None, None, sum(map(len, taus)), len(shared), people)
-    sums = np.array([[sum(each), len(each)] for each in defined if each], dtype=float).reshape(-1, 2)
-    if not len(sums):
-        return empty._replace(why=ALL_TIED)
-    low, high = _interval(sums, _means, resamples)
-    return empty._replace(value=float(_means(sums.sum(axis=0)[None])[0]), low=low, high=high)
+def _votes(ways: Small, place: Ints, samples: int) -> Floats:
+    """[rows, pairs] → [samples · pairs, 3]: how many people preferred the second, tied them, preferred the first."""
+    width = ways.shape[1]
+    valid = ways != UNRANKED
+    cell = (place[:, None] * width + np.arange(width))[valid] * 3 + ways[valid] + 1
+    return np.bincount(cell, minlength=samples * width * 3).reshape(-1, 3).astype(float)
 
 
-def _means(sums: Array) -> Array:
-    """[many, (sum, count)] → the mean of each."""
-    return np.asarray(sums[:, 0] / sums[:, 1])
+def _either_way(parts: Floats) -> Floats:
+    """Which response is called the first means nothing, so chance is that of both ways of calling them."""
+    half = (parts[:, 2] + parts[:, 4]) / 2
+    return np.stack([parts[:, 0], parts[:, 1], half, parts[:, 3], half], axis=1)
 
 
-def tau_b(one: dict[str, int], other: dict[str, int]) -> float | None:
-    """Kendall's τ_b of two rankings of the same responses; None where one of them ties all."""
-    concord = untied_one = untied_other = 0
-    for first, second in combinations(one.keys() & other.keys(), 2):
-        a = (one[first] > one[second]) - (one[first] < one[second])
-        b = (other[first] > other[second]) - (other[first] < other[second])
-        concord += a * b
-        untied_one += a * a
-        untied_other += b * b
-    scale = math.sqrt(untied_one * untied_other)
-    return concord / scale if scale else None
+def _concordance(columns: Columns, place: Ints, samples: int) -> Measure:
+    """Kendall's W of each sample that two people ranked whole, averaged."""
+    items = (columns.responses > 0).sum(axis=1)
+    whole = ((columns.ranks > 0).sum(axis=1) == items) & (items > 1)
+    below, equal = _places(columns.ranks)
+    mean_ranks = np.where(columns.ranks > 0, below + (equal + 1) / 2, 0)[whole]
+    ties = np.where(columns.ranks > 0, equal**2 - 1, 0).sum(axis=1)[whole]  # Σ over items of t² − 1 is Σ t³ − t
+    owner = place[whole]
+    raters = np.bincount(owner, minlength=samples)
+    size = np.zeros(samples, dtype=np.int64)
+    size[owner] = items[whole]
+    value = formulas.kendall_w(
+        _summed(mean_ranks, owner, samples), np.bincount(owner, weights=ties, minlength=samples), raters, size
+    )
+    several = raters > 1
+    defined = several & ~np.isnan(value)
+    parts = np.stack([np.where(defined, value, 0), defined.astype(float)], axis=1)
+    return Measure(parts, several.astype(np.int64), formulas.means, ALL_TIED_BY_ALL)
 
 
-def _interval(
-    parts: Array, statistic: Callable[[Array], Array], resamples: int
-) -> tuple[float, float] | tuple[None, None]:
-    """The 95 % interval of a statistic of sums over samples, from samples drawn again with replacement.
-
-    parts: one row a sample. None where there are too few samples to draw from.
-    """
-    if len(parts) < 2 or not resamples:
-        return None, None
-    random = np.random.default_rng(0)
-    parts = _bundled(parts, random)
-    flat = parts.reshape(len(parts), -1)
-    found = []
-    for begin in range(0, resamples, AT_ONCE):
-        many = min(AT_ONCE, resamples - begin)
-        drawn = random.multinomial(len(parts), np.full(len(parts), 1 / len(parts)), size=many).astype(float)
-        found.append(statistic((drawn @ flat).reshape(many, *parts.shape[1:])))
-    values = np.concatenate(found)
-    values = values[~np.isnan(values)]
-    low, high = np.quantile(values, [0.025, 0.975]) if len(values) else (np.nan, np.nan)
-    return (float(low), float(high)) if len(values) else (None, None)
+def _places(ranks: Small) -> tuple[Ints, Ints]:
+    """[rows, K] → how many responses stand before each, and how many share its rank (itself among them)."""
+    others = np.where(ranks > 0, ranks, 127)[:, None, :]
+    own = ranks[:, :, None]
+    return (others < own).sum(axis=2), (others == own).sum(axis=2)
 
 
-def _bundled(parts: Array, random: np.random.Generator) -> Array:
-    """At most MOST_DRAWN rows: beyond that, bundles of samples put together at random vary as samples do."""
-    if len(parts) <= MOST_DRAWN:
-        return parts
-    found = np.zeros((MOST_DRAWN, *parts.shape[1:]))
-    np.add.at(found, random.permutation(len(parts)) % MOST_DRAWN, parts)
-    return found
+def between(found: Agreement, measure: str) -> dict[tuple[int, int], Figure]:
+    """Every two people who judged something both, by ids in order; of κ it is Cohen's. Measures: all but W."""
+    columns, pairs = found.columns, found.pairings
+    if not len(pairs.one):
+        return {}
+    low = np.minimum(columns.user[pairs.one], columns.user[pairs.other])
+    high = np.maximum(columns.user[pairs.one], columns.user[pairs.other])
+    people, couple = np.unique(np.stack([low, high], axis=1), axis=0, return_inverse=True)
+    values, units, why = _couples(found, measure, couple.reshape(-1), len(people))
+    samples = np.bincount(couple.reshape(-1), minlength=len(people))
+    return {
+        (int(one), int(other)): _couple_figure(values[place], int(units[place]), int(samples[place]), why)
+        for place, (one, other) in enumerate(people)
+    }
 
 
-def between(judgements: Sequence[Judgement], measure: str) -> dict[tuple[int, int], Figure]:
-    """Every two people who judged something both, by ids in order: τ_b for "ranks", else α of the criterion."""
-    by_user: dict[int, dict[int, Judgement]] = defaultdict(dict)
-    for judgement in judgements:
-        by_user[judgement.user][judgement.sample] = judgement
-    found = {}
-    for one, other in combinations(sorted(by_user), 2):
-        shared = sorted(by_user[one].keys() & by_user[other].keys())
-        if shared:
-            both = [by_user[user][sample] for sample in shared for user in (one, other)]
-            found[one, other] = tau_of(both, 0) if measure == "ranks" else alpha_of(both, measure, 0)
-    return found
+def _couple_figure(value: float, units: int, samples: int, why: str) -> Figure:
+    if np.isnan(value):
+        return Figure(None, units=units, samples=samples, people=2, why=why)
+    return Figure(float(value), units=units, samples=samples, people=2)
+
+
+def _couples(found: Agreement, measure: str, couple: Ints, many: int) -> tuple[Floats, Floats, str]:
+    """The value of each couple, its units, and why it is undefined where it is."""
+    columns, pairs = found.columns, found.pairings
+    if measure in columns.criteria:
+        marks = columns.scores[:, :, columns.criteria.index(measure)]
+        tables = _crossed(marks[pairs.one] - 1, marks[pairs.other] - 1, couple, many, LEVELS)
+        tables = tables + tables.transpose(0, 2, 1)
+        return formulas.alphas(tables), tables.sum(axis=(1, 2)) / 2, ALL_EQUAL
+    ways = outcomes(columns.ranks)
+    if measure == "kappa":
+        tables = _crossed(ways[pairs.one] + 1, ways[pairs.other] + 1, couple, many, 3)
+        return formulas.cohen(tables + tables[:, ::-1, ::-1]), tables.sum(axis=(1, 2)), ALL_EQUAL
+    both = compared(ways[pairs.one], ways[pairs.other])
+    if measure == "pairs":
+        sums = _summed(np.stack([both.same, both.total], axis=1), couple, many)
+        return formulas.means(sums), sums[:, 1], NOBODY_TWICE
+    defined = ~np.isnan(both.tau)
+    sums = _summed(np.stack([np.nan_to_num(both.tau), defined.astype(float)], axis=1), couple, many)
+    return formulas.means(sums), np.bincount(couple, minlength=many).astype(float), ALL_TIED
+
+
+def _crossed(one: Small, other: Small, couple: Ints, many: int, size: int) -> Floats:
+    """[entries, n] values of two people → [many, size, size] counts; values outside 0 to size − 1 are missing."""
+    valid = (one >= 0) & (other >= 0) & (one < size) & (other < size)
+    owner = np.broadcast_to(couple[:, None], one.shape)[valid]
+    cell = (owner * size + one[valid]) * size + other[valid]
+    return np.bincount(cell, minlength=many * size * size).reshape(many, size, size).astype(float)

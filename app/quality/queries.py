@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
+import orjson
 import sqlalchemy as sa
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import joinedload
 
 from app.accounts.tables import User
-from app.annotations.schemas import DraftContent
-from app.annotations.tables import COUNTS_NO_MORE, STATES, Annotation, Review, Revision
+from app.annotations.tables import BY_RULE, COUNTS_NO_MORE, STATES, Annotation, Review, Revision
 from app.core.db import Session
 from app.projects.guard import Seat
-from app.quality.agreement import Judgement
+from app.quality.columns import Columns, Row, build
 from app.samples.tables import Sample
 from app.tasks.tables import Task
 
@@ -25,88 +28,165 @@ class Part(NamedTuple):
     total: int
 
 
-class Work(NamedTuple):
-    """One annotation in figures. returned: whether a reviewer ever sent it back."""
+class Mark(NamedTuple):
+    """How far the tables have come: another mark means that something was judged, reviewed or undone."""
 
-    annotation: int
-    user: int
-    seconds: float
-    state: str
-    returned: bool
+    revisions: int
+    last_revision: int
+    revision_ids: int
+    """All ids by exclusive or: counts alone would not see one row come and another go."""
+    reviews: int
+    last_review: int
+    review_ids: int
+    samples: int
 
 
-def judgements(session: Session, seat: Seat) -> list[Judgement]:
+def mark(session: Session, seat: Seat) -> Mark:
+    """Of the whole installation, by its primary keys alone: cheaper than asking for one project's part."""
+    found = [
+        sa.select(sa.func.count(), sa.func.coalesce(sa.func.max(id), 0), sa.func.coalesce(sa.func.bit_xor(id), 0))
+        for id in (Revision.id, Review.id)
+    ]
+    revisions, reviews = (session.execute(query).one() for query in found)
+    samples = session.scalar(sa.select(sa.func.count()).where(Sample.project_id == seat.project.id)) or 0
+    return Mark(*revisions, *reviews, samples)
+
+
+def columns(session: Session, seat: Seat, annotations: Sequence[int] | None = None) -> Columns:
     """What each person made of each sample, in their own words: a reviewer's corrections would feign agreement.
 
-    Annotations that count no more (rejected, set aside) and those that could not judge are left out.
+    annotations: only these.
     """
-    own = aliased(Revision)
-    newest_own = (
-        sa.select(sa.func.max(own.id))
-        .where(own.annotation_id == Annotation.id, own.author_id == Annotation.user_id)
-        .correlate(Annotation)
-        .scalar_subquery()
-    )
-    gone = sa.exists().where(Review.revision_id == _newest(), Review.verdict.in_(COUNTS_NO_MORE)).correlate(Annotation)
-    rows = session.execute(
-        sa.select(Annotation.id, Annotation.user_id, Annotation.sample_id, Revision.content)
-        .join(Revision, Revision.id == newest_own)
-        .where(Annotation.project_id == seat.project.id, ~gone)
-        .order_by(Annotation.id)
-    )
-    contents = [(row, DraftContent.model_construct(**row.content)) for row in rows]
-    return [
-        Judgement(row.id, row.user_id, row.sample_id, content.scores, content.ranks)
-        for row, content in contents
-        if content.cannot_judge is None
-    ]
-
-
-def _newest() -> sa.ScalarSelect[int]:
-    newer = aliased(Revision)
-    query = sa.select(sa.func.max(newer.id)).where(newer.annotation_id == Annotation.id)
-    return query.correlate(Annotation).scalar_subquery()
-
-
-def works(session: Session, seat: Seat) -> list[Work]:
-    """Every annotation of the project with its time and what reviewers made of it."""
-    any_revision, any_review, latest = aliased(Revision), aliased(Review), aliased(Review)
-    returned = (
-        sa.select(any_review.id)
-        .join(any_revision, any_revision.id == any_review.revision_id)
-        .where(any_revision.annotation_id == Annotation.id, any_review.verdict == "return")
-        .correlate(Annotation)
-        .exists()
-    )
-    rows = session.execute(
-        sa.select(Annotation.id, Annotation.user_id, Annotation.active_seconds, latest.verdict, returned)
-        .outerjoin(latest, latest.revision_id == _newest())
+    query = (
+        sa.select(
+            Annotation.id,
+            Annotation.user_id,
+            Annotation.sample_id,
+            Annotation.active_seconds,
+            sa.extract("epoch", Annotation.submitted_at).cast(sa.Float),
+            sa.cast(Annotation.order, sa.Text),
+            Revision.number,
+            Revision.author_id == Annotation.user_id,
+            Review.verdict,
+            Review.reviewer_id,
+            sa.cast(Revision.content["scores"], sa.Text),
+            sa.cast(Revision.content["ranking"], sa.Text),
+            Revision.content["cannot_judge"].is_(None)
+            | (sa.func.jsonb_typeof(Revision.content["cannot_judge"]) == "null"),
+        )
+        .join(Revision, Revision.annotation_id == Annotation.id)
+        .outerjoin(Review, Review.revision_id == Revision.id)
         .where(Annotation.project_id == seat.project.id)
-        .order_by(Annotation.id)
     )
+    if annotations is not None:
+        query = query.where(Annotation.id.in_(annotations))
+    return build(_rows(session.execute(query).all()), seat.rubric.keys)
+
+
+def _rows(found: Iterable[Any]) -> list[Row]:
+    """One row an annotation from one a revision: the author's last words, the newest verdict."""
+    by_annotation: dict[int, list[Any]] = {}
+    for revision in found:
+        by_annotation.setdefault(revision[0], []).append(revision)
+    newest, own = [], []
+    for revisions in by_annotation.values():
+        if len(revisions) > 1:
+            revisions.sort(key=lambda each: each[6])
+        newest.append(revisions[-1])
+        own.append(next(each for each in reversed(revisions) if each[7]))
+    returned = [any(each[8] == "return" for each in revisions) for revisions in by_annotation.values()]
+    texts = [[each[place] for each in own] for place in (10, 11, 5)]
+    contents = zip(*map(_all, texts), strict=True)
     return [
-        Work(id, user, seconds, STATES.get(verdict, "submitted"), back) for id, user, seconds, verdict, back in rows
+        _row(*each, *content) for *each, content in zip(newest, own, returned, contents, strict=True)
     ]
+
+
+def _row(newest: Any, own: Any, returned: bool, scores: Any, ranking: Any, order: Any) -> Row:
+    id, user, sample, seconds, at = newest[:5]
+    judged, counts = own[12], own[12] and newest[8] not in COUNTS_NO_MORE
+    said = (scores or {}, ranking or []) if judged else ({}, [])
+    return Row(id, user, sample, seconds, at, _state(newest[8], newest[9]), returned, counts, *said, order)
+
+
+def _state(verdict: str | None, reviewer: int | None) -> str:
+    return "submitted" if verdict is None else BY_RULE if reviewer is None else STATES[verdict]
+
+
+def _all(texts: list[str]) -> list[Any]:
+    """Many JSON texts in one go."""
+    return list(orjson.loads("[" + ",".join(texts) + "]"))
+
+
+def changed_since(session: Session, seat: Seat, old: Mark) -> tuple[list[int], int, int]:
+    """Annotations with a revision or a verdict newer than the mark, and how many of each are new everywhere."""
+    revisions = session.execute(
+        sa.select(Revision.annotation_id, Annotation.project_id)
+        .join(Annotation, Annotation.id == Revision.annotation_id)
+        .where(Revision.id > old.last_revision)
+    ).all()
+    reviews = session.execute(
+        sa.select(Revision.annotation_id, Annotation.project_id)
+        .select_from(Review)
+        .join(Revision, Revision.id == Review.revision_id)
+        .join(Annotation, Annotation.id == Revision.annotation_id)
+        .where(Review.id > old.last_review)
+    ).all()
+    ours = {annotation for annotation, project in [*revisions, *reviews] if project == seat.project.id}
+    return sorted(ours), len(revisions), len(reviews)
 
 
 def parts(session: Session, seat: Seat) -> dict[str, list[Part]]:
     """Tasks done by question type and by domain."""
-    return {
-        title: [
-            Part(*row)
-            for row in session.execute(
-                sa.select(column, sa.func.count().filter(Task.done_at.is_not(None)), sa.func.count())
-                .select_from(Task)
-                .join(Sample, Sample.id == Task.sample_id)
-                .where(Task.project_id == seat.project.id)
-                .group_by(column)
-                .order_by(column)
-            )
-        ]
-        for title, column in (("Type", Sample.question_type), ("Domain", Sample.domain))
-    }
+    rows = session.execute(
+        sa.select(
+            Sample.question_type, Sample.domain, sa.func.count().filter(Task.done_at.is_not(None)), sa.func.count()
+        )
+        .select_from(Task)
+        .join(Sample, Sample.id == Task.sample_id)
+        .where(Task.project_id == seat.project.id)
+        .group_by(Sample.question_type, Sample.domain)
+    ).all()
+    found: dict[str, list[Part]] = {}
+    for title, place in (("Type", 0), ("Domain", 1)):
+        names = sorted({row[place] for row in rows})
+        of = {name: [row for row in rows if row[place] == name] for name in names}
+        found[title] = [Part(name, sum(r[2] for r in of[name]), sum(r[3] for r in of[name])) for name in names]
+    return found
 
 
-def names(session: Session, user_ids: set[int]) -> dict[int, str]:
-    rows = session.execute(sa.select(User.id, User.name).where(User.id.in_(user_ids)).order_by(User.name))
-    return {row.id: row.name for row in rows}
+def sample_parts(session: Session, seat: Seat) -> tuple[np.ndarray, dict[str, np.ndarray]]:  # type: ignore[type-arg]
+    """Ids of the project's samples, rising, and each one's question type and domain."""
+    rows = session.execute(
+        sa.select(Sample.id, Sample.question_type, Sample.domain)
+        .where(Sample.project_id == seat.project.id)
+        .order_by(Sample.id)
+    ).all()
+    ids, types, domains = zip(*rows, strict=True) if rows else ((), (), ())
+    return np.array(ids, dtype=np.int64), {"type": np.array(types, np.str_), "domain": np.array(domains, np.str_)}
+
+
+def names(session: Session, user_ids: Iterable[int]) -> dict[int, str]:
+    """By name."""
+    query = sa.select(User.id, User.name).where(User.id.in_([int(user) for user in user_ids]))
+    return {row.id: row.name for row in session.execute(query.order_by(User.name, User.id))}
+
+
+def listed(session: Session, seat: Seat, ids: list[int]) -> list[Annotation]:
+    """These annotations of the project with their people and samples, in this order."""
+    query = (
+        sa.select(Annotation)
+        .options(joinedload(Annotation.user), joinedload(Annotation.sample))
+        .where(Annotation.project_id == seat.project.id, Annotation.id.in_(ids))
+    )
+    found = {row.id: row for row in session.scalars(query)}
+    return [found[id] for id in ids if id in found]
+
+
+def done_by_day(session: Session, seat: Seat) -> list[tuple[dt.date, int]]:
+    """Annotations submitted each day (UTC), days without any left out."""
+    day = sa.func.date_trunc("day", Annotation.submitted_at, "UTC")
+    rows = session.execute(
+        sa.select(day, sa.func.count()).where(Annotation.project_id == seat.project.id).group_by(day).order_by(day)
+    )
+    return [(row[0].date(), row[1]) for row in rows]
