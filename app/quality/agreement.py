@@ -127,7 +127,7 @@ def _rankings(columns: Columns, place: Ints, samples: int, pairs: Pairings) -> d
 
 
 class Compared(NamedTuple):
-    """Two people's rankings of one sample, entry by entry. tau: NaN where undefined; same, total: pairs of responses."""
+    """Two people's rankings of one sample, entry by entry. tau: NaN where undefined; same, total: of pairs."""
 
     tau: Floats
     same: Floats
@@ -171,7 +171,10 @@ def _concordance(columns: Columns, place: Ints, samples: int) -> Measure:
     size = np.zeros(samples, dtype=np.int64)
     size[owner] = items[whole]
     value = formulas.kendall_w(
-        _summed(mean_ranks, owner, samples), np.bincount(owner, weights=ties, minlength=samples), raters, size
+        _summed(mean_ranks, owner, samples),
+        np.bincount(owner, weights=ties, minlength=samples).astype(float),
+        raters,
+        size,
     )
     several = raters > 1
     defined = several & ~np.isnan(value)

@@ -68,7 +68,8 @@ class Columns:
 
     def where(self, rows: Mask | Ints) -> Columns:
         """Only these rows."""
-        return replace(self, **{name: getattr(self, name)[rows] for name in _ARRAYS})
+        arrays: dict[str, Any] = {name: getattr(self, name)[rows] for name in _ARRAYS}
+        return replace(self, **arrays)
 
     def counted(self) -> Columns:
         return self.where(self.counts)
@@ -90,7 +91,9 @@ def build(rows: Iterable[Row], criteria: Sequence[str]) -> Columns:
     scored_row, scored_response, marks = _scored(each.scores, criteria)  # type: ignore[arg-type]
     frame = _Frame(sample, shown_row, shown_response)
     if not (frame.knows(ranked_row, ranked_response) and frame.knows(scored_row, scored_response)):
-        met = zip((shown_row, shown_response), (ranked_row, ranked_response), (scored_row, scored_response), strict=True)
+        met = zip(
+            (shown_row, shown_response), (ranked_row, ranked_response), (scored_row, scored_response), strict=True
+        )
         frame = _Frame(sample, *map(np.concatenate, met))
     shape = (len(rows), frame.width)
     columns = Columns(
@@ -173,7 +176,7 @@ def _scored(scores: Sequence[dict[str, dict[str, int]]], criteria: Sequence[str]
     table = np.zeros((len(marks), len(criteria)), dtype=np.int8)
     for place, key in enumerate(criteria):
         try:
-            found: Iterable[int] = list(map(itemgetter(key), marks))
+            found: list[int] = list(map(itemgetter(key), marks))
         except KeyError:  # a criterion that the rubric got later
             found = [each.get(key, 0) for each in marks]
         table[:, place] = found
@@ -189,9 +192,8 @@ def joined(old: Columns, new: Columns) -> Columns | None:
     if (old.responses[place[known]] != new.responses[known]).any():
         return None
     kept = old.where(~np.isin(old.annotation, new.annotation))
-    both = replace(
-        kept, **{name: np.concatenate([getattr(kept, name), getattr(new, name)]) for name in _ARRAYS}
-    )
+    arrays: dict[str, Any] = {name: np.concatenate([getattr(kept, name), getattr(new, name)]) for name in _ARRAYS}
+    both = replace(kept, **arrays)
     return both.where(np.lexsort((both.annotation, both.sample)))
 
 
@@ -200,7 +202,7 @@ def _widened(columns: Columns, width: int) -> Columns:
     if not more:
         return columns
     empty = {"responses": 0, "shown": -1, "ranks": 0}
-    found = {
+    found: dict[str, Any] = {
         name: np.pad(getattr(columns, name), ((0, 0), (0, more)), constant_values=value)
         for name, value in empty.items()
     }

@@ -1,55 +1,176 @@
-"""Quality: how far the work is, how far people agree, and each annotator beside the project."""
+"""Quality: how far people agree, each annotator beside the project, and the annotations behind every figure."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import datetime as dt
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
-from app.core.db import Db
+from app.core.db import Db, Session, now
+from app.core.errors import NotFound
 from app.core.html import page
 from app.projects.guard import Seat, needs
-from app.quality import agreement, people, queries
-from app.quality.agreement import Figure, Judgement
+from app.quality import agreement, charts, people, queries, reports, sheets
+from app.quality.reports import Filters
 
 router = APIRouter(prefix="/projects/{slug}/quality")
 Watcher = Annotated[Seat, Depends(needs("admin", "reviewer"))]
+Word = Annotated[str, Query(max_length=60)]
+By = Literal["type", "domain", "week"]
+Id = Annotated[int, Query(ge=0, lt=2**63)]
+PAGE = 50
+MOST_IN_MATRIX = 40
+"""People beyond whom a matrix is no longer looked at but downloaded."""
 
 
 @router.get("")
-def quality_page(
-    request: Request, session: Db, seat: Watcher, measure: Annotated[str, Query(max_length=60)] = "ranks"
-) -> Response:
-    judgements, works = queries.judgements(session, seat), queries.works(session, seat)
-    names = queries.names(session, {work.user for work in works})
-    measure = measure if measure in seat.rubric.keys else "ranks"
-    taus = agreement.between(judgements, "ranks")
+def quality_page(request: Request, session: Db, seat: Watcher, measure: Word = "tau", by: By = "type") -> Response:
+    kept = reports.of(session, seat)
+    parts = queries.parts(session, seat)
+    measure = _measure(seat, measure)
+    cells = _cells(kept, measure)
+    done, total = (sum(getattr(part, name) for part in parts["Type"]) for name in ("done", "total"))
+    forecast = reports.forecast(session, seat, total - done)
     return page(
         request,
         "quality/quality.html",
         rubric=seat.rubric,
-        parts=queries.parts(session, seat),
-        works=works,
-        figures=figures(seat, judgements),
+        parts=parts,
+        done=done,
+        total=total,
+        annotations=len(kept.columns),
+        waiting=int((kept.columns.state == "submitted").sum()),
+        figures=reports.figures(kept, seat.rubric),
+        breakdown=reports.parts(session, seat, kept, by),
+        by=by,
+        ways=reports.PARTS,
         measure=measure,
-        names=names,
-        cells=taus if measure == "ranks" else agreement.between(judgements, measure),
-        persons=people.people(works, judgements, names, taus, seat.rubric.keys),
-        overall=people.distribution(judgements, seat.rubric.keys),
-        twice=judged_twice(judgements),
+        names=queries.names(session, {user for pair in cells for user in pair}),
+        cells=cells,
+        most=MOST_IN_MATRIX,
+        twice=len(reports.found(kept).samples),
+        forecast=forecast,
+        burn=charts.burn(forecast, total),
     )
 
 
-def figures(seat: Seat, judgements: list[Judgement]) -> list[tuple[str, str, Figure]]:
-    """Name, measure and figure: α of each criterion, then τ_b of the ranks."""
-    alphas = [(each.name, "α", agreement.alpha_of(judgements, each.key)) for each in seat.rubric.criteria]
-    return [*alphas, ("Ranks", "τ_b", agreement.tau_of(judgements))]
+def _measure(seat: Seat, measure: str) -> str:
+    return measure if measure in (*seat.rubric.keys, "tau", "pairs", "kappa") else "tau"
 
 
-def judged_twice(judgements: list[Judgement]) -> int:
-    """Samples that two or more people judged."""
-    found: dict[int, int] = {}
-    for judgement in judgements:
-        found[judgement.sample] = found.get(judgement.sample, 0) + 1
-    return sum(many > 1 for many in found.values())
+def _cells(kept: Any, measure: str) -> dict[tuple[int, int], agreement.Figure]:
+    found: dict[tuple[int, int], agreement.Figure] = kept.once(
+        ("cells", measure), lambda: agreement.between(reports.found(kept), measure)
+    )
+    return found
+
+
+@router.get("/agreement.csv")
+def agreement_sheet(session: Db, seat: Watcher, by: By = "type") -> Response:
+    kept = reports.of(session, seat)
+    return sheets.agreement(reports.figures(kept, seat.rubric), reports.parts(session, seat, kept, by))
+
+
+@router.get("/matrix.csv")
+def matrix_sheet(session: Db, seat: Watcher, measure: Word = "tau") -> Response:
+    cells = _cells(reports.of(session, seat), _measure(seat, measure))
+    return sheets.matrix(cells, queries.names(session, {user for pair in cells for user in pair}))
+
+
+@router.get("/people")
+def people_page(request: Request, session: Db, seat: Watcher) -> Response:
+    kept = reports.of(session, seat)
+    persons = reports.persons(session, seat, kept)
+    return page(
+        request,
+        "quality/people.html",
+        persons=sorted(persons, key=lambda each: (-len(each.signs), each.name)),
+        reliable=reports.learnt(kept).judged.sum() > 0,
+        fewest=people.FEWEST,
+        sure=people.SURE,
+    )
+
+
+@router.get("/people.csv")
+def people_sheet(session: Db, seat: Watcher) -> Response:
+    return sheets.persons(reports.persons(session, seat, reports.of(session, seat)))
+
+
+@router.get("/people/{user_id:int}")
+def person_page(request: Request, session: Db, seat: Watcher, user_id: int) -> Response:
+    kept, person = _person(session, seat, user_id)
+    own = kept.columns.of_user(user_id)
+    cells = {measure: _cells(kept, measure) for measure in ("tau", "pairs", "kappa")}
+    beside = {
+        other: {measure: found.get((min(user_id, other), max(user_id, other))) for measure, found in cells.items()}
+        for pair in cells["tau"]
+        if user_id in pair
+        for other in pair
+        if other != user_id
+    }
+    return page(
+        request,
+        "quality/person.html",
+        person=person,
+        rubric=seat.rubric,
+        own=people.distribution(own),
+        overall=people.distribution(kept.columns),
+        winners=charts.winners(own),
+        series=[charts.line(each) for each in reports.changes(session, seat, kept, user_id)],
+        beside=beside,
+        names=queries.names(session, beside),
+        fewest=people.FEWEST,
+    )
+
+
+def _person(session: Session, seat: Seat, user_id: int) -> tuple[Any, people.Person]:
+    kept = reports.of(session, seat)
+    for person in reports.persons(session, seat, kept):
+        if person.user == user_id:
+            return kept, person
+    raise NotFound("Nobody with this number has annotated in this project.", f"annotator {user_id}")
+
+
+@router.get("/people/{user_id:int}.csv")
+def person_sheet(session: Db, seat: Watcher, user_id: int) -> Response:
+    kept, _ = _person(session, seat, user_id)
+    return sheets.changes(f"annotator-{user_id}", reports.changes(session, seat, kept, user_id))
+
+
+def _filters(
+    annotator: Id = 0,
+    beside: Id = 0,
+    type: Word = "",
+    domain: Word = "",
+    week: Word = "",
+    state: Word = "",
+    criterion: Word = "",
+    level: Annotated[int, Query(ge=0, le=5)] = 0,
+    twice: bool = False,
+    straight: bool = False,
+    since: dt.date | None = None,
+    until: dt.date | None = None,
+) -> Filters:
+    return Filters(annotator, beside, type, domain, week, state, criterion, level, twice, straight, since, until)
+
+
+@router.get("/annotations")
+def behind_page(
+    request: Request, session: Db, seat: Watcher, wanted: Annotated[Filters, Depends(_filters)], after: Id = 0
+) -> Response:
+    """The annotations behind a figure; the filters are those of the link that led here."""
+    ids = reports.behind(session, seat, reports.of(session, seat), wanted)
+    return page(
+        request,
+        "quality/behind.html",
+        rows=queries.listed(session, seat, ids[after : after + PAGE]),
+        many=len(ids),
+        after=after,
+        more=after + PAGE if after + PAGE < len(ids) else None,
+        wanted={name: value for name, value in wanted._asdict().items() if value},
+        names=queries.names(session, [wanted.annotator, wanted.beside]),
+        rubric=seat.rubric,
+        today=now().date(),
+    )

@@ -1,101 +1,205 @@
-"""Each annotator's work in figures, beside the project's."""
+"""Each annotator's work in figures beside the project's, and the signs that somebody should look at it."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from statistics import median
+from collections import Counter
 from typing import NamedTuple
 
-from app.quality.agreement import Figure, Judgement
-from app.quality.queries import Work
+import numpy as np
 
-LEVELS = (1, 2, 3, 4, 5)
+from app.annotations.tables import BY_RULE
+from app.quality import leanings
+from app.quality.agreement import Agreement, compared
+from app.quality.columns import Columns, Floats, Ints, outcomes
+from app.quality.leanings import Mean
+from app.quality.reliability import Reliability
+
+SURE = 3.5
+"""Standard errors: of 200 people without any habit about one in twenty projects would see one sign too many."""
+FEWEST = 12
+"""Annotations below which nobody is judged by a habit."""
+
+
+class Sign(NamedTuple):
+    """Something to look at. kind: agreement, pace, straight, place, length, marks."""
+
+    kind: str
+    word: str
+    text: str
 
 
 class Person(NamedTuple):
-    """minutes: active ones, in all; pace: the median a sample; tau: mean τ_b with everybody else, by shared samples."""
+    """minutes: active ones, in all; pace: median seconds a sample."""
 
     user: int
     name: str
     done: int
     minutes: float
     pace: float
-    waiting: int
-    accepted: int
-    corrected: int
+    states: dict[str, int]
     returned: int
-    rejected: int
-    tau: float | None
-    compared: int
-    scores: dict[str, list[float]]
-    """Criterion → the share of each of the five levels."""
+    reliability: float | None
+    """The chance that an outcome they give is the one that Dawid and Skene's model takes for true."""
+    others: Mean
+    """Share of pairs ordered as other people did; expected: the project's."""
+    reviewers: float | None
+    """Share of pairs that reviewers left as they were, over what a reviewer looked at."""
+    reviewed: int
+    place: Mean
+    """Share of strict pairs in which the response shown earlier won; expected: one half."""
+    length: Mean
+    """Share of strict pairs in which the longer response won; expected: everybody else's."""
+    marks: Mean
+    """How much higher than others' marks of the same responses theirs are; expected: 0."""
+    straight: float | None
+    """Share of annotations in which all responses got the same marks."""
+    signs: list[Sign]
 
-    def share(self, many: int) -> float | None:
-        return many / self.done if self.done else None
+    def state(self, name: str) -> int:
+        return self.states.get(name, 0)
 
-    def mean_of(self, criterion: str) -> float:
-        """The mean score given, 1 to 5; 0 where none was: what the table sorts by."""
-        return sum(level * share for level, share in zip(LEVELS, self.scores[criterion], strict=True))
-
-
-def people(
-    works: Iterable[Work],
-    judgements: Sequence[Judgement],
-    names: Mapping[int, str],
-    taus: Mapping[tuple[int, int], Figure],
-    criteria: list[str],
-) -> list[Person]:
-    """Everybody who annotated, by name."""
-    by_user: dict[int, list[Work]] = defaultdict(list)
-    for work in works:
-        by_user[work.user].append(work)
-    own: dict[int, list[Judgement]] = defaultdict(list)
-    for judgement in judgements:
-        own[judgement.user].append(judgement)
-    return [_person(user, name, by_user[user], own[user], taus, criteria) for user, name in names.items()]
+    @property
+    def accepted(self) -> int:
+        return self.state("accepted") + self.state(BY_RULE)
 
 
-def _person(
-    user: int,
-    name: str,
-    works: list[Work],
-    judgements: list[Judgement],
-    taus: Mapping[tuple[int, int], Figure],
-    criteria: list[str],
-) -> Person:
-    states = Counter(work.state for work in works)
-    tau, compared = _with_others(user, taus)
-    return Person(
-        user=user,
-        name=name,
-        done=len(works),
-        minutes=sum(work.seconds for work in works) / 60,
-        pace=median([work.seconds for work in works]) / 60 if works else 0.0,
-        waiting=states["submitted"],
-        accepted=states["accepted"],
-        corrected=states["corrected"],
-        returned=sum(work.returned for work in works),
-        rejected=states["rejected"],
-        tau=tau,
-        compared=compared,
-        scores=distribution(judgements, criteria),
+class Crowd(NamedTuple):
+    """What people are measured by: the project's columns, and each row's figures."""
+
+    columns: Columns
+    found: Agreement
+    reliability: Reliability
+    others: Floats
+    """By row of `found.columns`."""
+    marks: Floats
+    """By row of `found.columns`."""
+    place: Floats
+    length: Floats
+    straight: Floats
+    kept: dict[int, float]
+    """Annotation → the share of its pairs that a reviewer left as they were."""
+
+
+def crowd(
+    columns: Columns,
+    found: Agreement,
+    reliability: Reliability,
+    lengths: tuple[Ints, Ints],
+    final: Columns,
+) -> Crowd:
+    """final: what reviewers' corrections and adjudications made of annotations, under the annotations' ids."""
+    return Crowd(
+        columns=columns,
+        found=found,
+        reliability=reliability,
+        others=leanings.with_others(found),
+        marks=leanings.severity(found)[1],
+        place=leanings.by_place(columns),
+        length=leanings.by_length(columns, *lengths),
+        straight=leanings.straight(columns),
+        kept=_kept(columns, final),
     )
 
 
-def _with_others(user: int, taus: Mapping[tuple[int, int], Figure]) -> tuple[float | None, int]:
-    found = [figure for pair, figure in taus.items() if user in pair and figure.value is not None]
-    compared = sum(figure.samples for figure in found)
-    total = sum((figure.value or 0.0) * figure.samples for figure in found)
-    return (total / compared if compared else None), compared
+def _kept(columns: Columns, final: Columns) -> dict[int, float]:
+    """Accepted by a reviewer: all of it. Corrected or adjudicated: what is the same in the final one."""
+    kept = {int(id): 1.0 for id in columns.annotation[columns.state == "accepted"]}
+    order = np.argsort(columns.annotation)
+    place = order[np.searchsorted(columns.annotation, final.annotation, sorter=order).clip(max=max(len(order) - 1, 0))]
+    for row, own in enumerate(place):
+        ranks = {int(r): int(rank) for r, rank in zip(final.responses[row], final.ranks[row], strict=True) if rank}
+        mine = np.array([[ranks.get(int(response), 0) for response in columns.responses[own]]], dtype=np.int8)
+        both = compared(outcomes(columns.ranks[own : own + 1]), outcomes(mine))
+        if both.total[0]:
+            kept[int(final.annotation[row])] = float(both.same[0] / both.total[0])
+    return kept
 
 
-def distribution(judgements: Iterable[Judgement], criteria: list[str]) -> dict[str, list[float]]:
+def people(crowd: Crowd, names: dict[int, str]) -> list[Person]:
+    """Everybody who annotated, by name."""
+    accuracy = crowd.reliability.accuracy
+    pace = float(np.median(crowd.columns.seconds)) if len(crowd.columns) else 0.0
+    return [_person(crowd, user, name, accuracy.get(user), pace) for user, name in names.items()]
+
+
+def _person(crowd: Crowd, user: int, name: str, reliability: float | None, pace: float) -> Person:
+    own, compared_own = crowd.columns.user == user, crowd.found.columns.user == user
+    seconds = crowd.columns.seconds[own]
+    kept = [crowd.kept[id] for id in crowd.columns.annotation[own].tolist() if id in crowd.kept]
+    person = Person(
+        user=user,
+        name=name,
+        done=int(own.sum()),
+        minutes=float(seconds.sum() / 60),
+        pace=float(np.median(seconds)) if len(seconds) else 0.0,
+        states=dict(Counter(crowd.columns.state[own].tolist())),
+        returned=int(crowd.columns.returned[own].sum()),
+        reliability=reliability,
+        others=leanings.mean(crowd.others[compared_own], _mean(crowd.others)),
+        reviewers=sum(kept) / len(kept) if kept else None,
+        reviewed=len(kept),
+        place=leanings.mean(crowd.place[own], 0.5),
+        length=leanings.mean(crowd.length[own], _mean(crowd.length[~own])),
+        marks=leanings.mean(crowd.marks[compared_own]),
+        straight=None if np.isnan(crowd.straight[own]).all() else float(np.nanmean(crowd.straight[own])),
+        signs=[],
+    )
+    return person._replace(signs=signs(person, pace, _mean(crowd.straight)))
+
+
+def _mean(values: Floats) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else 0.5
+
+
+def signs(person: Person, pace: float, straight: float) -> list[Sign]:
+    """What stands out beyond chance and is large enough to matter. pace: the project's median seconds."""
+    if person.done < FEWEST:
+        return []
+    found = []
+    if _stands_out(person.others, 0.08) and person.others.z < 0:
+        found.append(Sign("agreement", "agrees little", _than("of pairs ordered as others did", person.others)))
+    if pace and person.pace < 0.35 * pace:
+        found.append(Sign("pace", "very quick", f"{person.pace:.0f} s a sample, the project's median is {pace:.0f} s"))
+    if person.straight is not None and person.straight > max(0.3, 3 * straight):
+        text = (
+            f"all responses got the same marks in {person.straight:.0%} of annotations, in the project {straight:.0%}"
+        )
+        found.append(Sign("straight", "same marks", text))
+    if _stands_out(person.place, 0.08):
+        side = "earlier" if person.place.z > 0 else "later"
+        found.append(
+            Sign("place", f"prefers the {side}", _than("of pairs won by what was shown earlier", person.place))
+        )
+    if _stands_out(person.length, 0.08):
+        which = "longer" if person.length.z > 0 else "shorter"
+        found.append(
+            Sign("length", f"prefers the {which}", _than("of pairs won by the longer response", person.length))
+        )
+    if _stands_out(person.marks, 0.4):
+        way = "high" if person.marks.z > 0 else "low"
+        text = f"marks {person.marks.value:+.1f} from others' of the same responses"
+        found.append(Sign("marks", f"marks {way}", text))
+    return found
+
+
+def _stands_out(found: Mean, least: float) -> bool:
+    return (
+        found.value is not None
+        and found.many >= FEWEST
+        and abs(found.z) > SURE
+        and abs(found.value - found.expected) > least
+    )
+
+
+def _than(what: str, found: Mean) -> str:
+    return f"{found.value or 0:.0%} {what}, expected {found.expected:.0%}"
+
+
+def distribution(columns: Columns) -> dict[str, list[float]]:
     """Criterion → the share of each of the five levels among the scores given; zeros where none was."""
-    counts: dict[str, Counter[int]] = {criterion: Counter() for criterion in criteria}
-    for judgement in judgements:
-        for marks in judgement.scores.values():
-            for criterion, score in marks.items():
-                if criterion in counts:
-                    counts[criterion][score] += 1
-    return {name: [found[level] / (found.total() or 1) for level in LEVELS] for name, found in counts.items()}
+    found = {}
+    for place, name in enumerate(columns.criteria):
+        counts = np.bincount(columns.scores[:, :, place].ravel(), minlength=6)[1:6]
+        found[name] = (counts / max(int(counts.sum()), 1)).tolist()
+    return found

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import aliased, joinedload
 
 from app.accounts.tables import User
-from app.annotations.tables import BY_RULE, COUNTS_NO_MORE, STATES, Annotation, Review, Revision
+from app.annotations.tables import BY_RULE, COUNTS_NO_MORE, STATES, Adjudication, Annotation, Review, Revision
 from app.core.db import Session
 from app.projects.guard import Seat
-from app.quality.columns import Columns, Row, build
-from app.samples.tables import Sample
+from app.quality.columns import Columns, Ints, Row, build
+from app.samples.tables import Response, Sample
 from app.tasks.tables import Task
 
 
@@ -49,7 +49,7 @@ def mark(session: Session, seat: Seat) -> Mark:
     ]
     revisions, reviews = (session.execute(query).one() for query in found)
     samples = session.scalar(sa.select(sa.func.count()).where(Sample.project_id == seat.project.id)) or 0
-    return Mark(*revisions, *reviews, samples)
+    return Mark(*map(int, (*revisions, *reviews, samples)))
 
 
 def columns(session: Session, seat: Seat, annotations: Sequence[int] | None = None) -> Columns:
@@ -97,9 +97,7 @@ def _rows(found: Iterable[Any]) -> list[Row]:
     returned = [any(each[8] == "return" for each in revisions) for revisions in by_annotation.values()]
     texts = [[each[place] for each in own] for place in (10, 11, 5)]
     contents = zip(*map(_all, texts), strict=True)
-    return [
-        _row(*each, *content) for *each, content in zip(newest, own, returned, contents, strict=True)
-    ]
+    return [_row(*each, *content) for *each, content in zip(newest, own, returned, contents, strict=True)]
 
 
 def _row(newest: Any, own: Any, returned: bool, scores: Any, ranking: Any, order: Any) -> Row:
@@ -149,7 +147,7 @@ def parts(session: Session, seat: Seat) -> dict[str, list[Part]]:
     ).all()
     found: dict[str, list[Part]] = {}
     for title, place in (("Type", 0), ("Domain", 1)):
-        names = sorted({row[place] for row in rows})
+        names = sorted({str(row[place]) for row in rows})
         of = {name: [row for row in rows if row[place] == name] for name in names}
         found[title] = [Part(name, sum(r[2] for r in of[name]), sum(r[3] for r in of[name])) for name in names]
     return found
@@ -190,3 +188,41 @@ def done_by_day(session: Session, seat: Seat) -> list[tuple[dt.date, int]]:
         sa.select(day, sa.func.count()).where(Annotation.project_id == seat.project.id).group_by(day).order_by(day)
     )
     return [(row[0].date(), row[1]) for row in rows]
+
+
+def lengths(session: Session, seat: Seat) -> tuple[Ints, Ints]:
+    """Ids of the project's responses, rising, and how many characters each has."""
+    rows = session.execute(
+        sa.select(Response.id, sa.func.length(Response.text))
+        .join(Sample, Sample.id == Response.sample_id)
+        .where(Sample.project_id == seat.project.id)
+        .order_by(Response.id)
+    ).all()
+    found = np.array([tuple(row) for row in rows], dtype=np.int64).reshape(-1, 2)
+    return found[:, 0], found[:, 1]
+
+
+def final(session: Session, seat: Seat) -> Columns:
+    """What reviewers made of annotations that they corrected or decided over, under the annotations' ids."""
+    newer = aliased(Adjudication)
+    last = sa.select(sa.func.max(newer.number)).where(newer.sample_id == Adjudication.sample_id).scalar_subquery()
+    corrected = (
+        sa.select(Annotation.id, Annotation.user_id, Annotation.sample_id, Annotation.order, Revision.content)
+        .join(Revision, Revision.annotation_id == Annotation.id)
+        .join(Review, Review.revision_id == Revision.id)
+        .where(Annotation.project_id == seat.project.id, Review.verdict == "correct")
+        .order_by(Revision.number)
+    )
+    decided = (
+        sa.select(Annotation.id, Annotation.user_id, Annotation.sample_id, Annotation.order, Adjudication.content)
+        .join(Adjudication, Adjudication.sample_id == Annotation.sample_id)
+        .where(Annotation.project_id == seat.project.id, Adjudication.number == last)
+    )
+    rows = {row[0]: row for query in (corrected, decided) for row in session.execute(query)}
+    return build(
+        (
+            Row(id, user, sample, order=order, ranking=content["ranking"])
+            for id, user, sample, order, content in rows.values()
+        ),
+        seat.rubric.keys,
+    )

@@ -6,14 +6,16 @@ import html
 import re
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
+from app.accounts.tables import User
 from app.annotations import actions as annotations
+from app.annotations.tables import Review
 from app.projects.guard import Seat
 from app.projects.tables import Project
-from app.quality import agreement, people, queries
-from app.quality.agreement import Figure
+from app.quality import cache, reports
 from tests import cast
 from tests.app.annotations import desk
 
@@ -60,10 +62,14 @@ def test_the_page_shows_alpha_tau_and_what_stands_behind_them(
     text = " ".join(re.sub(r"<[^>]+>", " ", page).split())
     assert "Helpfulness α 1.00" in text
     assert "Ethical considerations α – Undefined: all answers are equal" in text
-    assert "Ranks τ_b 1.00" in text
+    assert "Ranks, pairwise τ_b 1.00" in text
     assert "8 responses of 2 samples, 2 people" in text
-    assert f"/projects/streets/reviews?annotator={bob.user.id}&state=" in page
+    assert f"/projects/streets/quality/people/{bob.user.id}" in page
     assert "4 of 4" in text
+
+
+def alpha(session: Session, seat: Seat) -> float | None:
+    return reports.found(cache.of(session, seat)).figure("helpfulness").value
 
 
 def test_a_reviewers_correction_does_not_feign_agreement(session: Session, project: Project) -> None:
@@ -71,15 +77,14 @@ def test_a_reviewers_correction_does_not_feign_agreement(session: Session, proje
     rosa = desk.reviewer(session, project)
     annotate(session, bob, 1, 2, 4, 5)
     apart = annotate(session, cho, 5, 4, 2, 1)
-    before = agreement.alpha_of(queries.judgements(session, rosa), "helpfulness")
+    before = alpha(session, rosa)
     corrected = desk.content(apart.sample, scores=scored(apart.sample, 1, 2, 4, 5))
     annotations.correct(session, rosa, apart.id, corrected)
-    assert agreement.alpha_of(queries.judgements(session, rosa), "helpfulness") == before
-    assert before.value is not None
-    assert before.value < 0
+    assert alpha(session, rosa) == before
+    assert before is not None and before < 0
 
 
-def test_a_rejected_annotation_and_one_that_could_not_judge_count_for_nothing(
+def test_a_rejected_annotation_and_one_that_could_not_judge_are_compared_with_nothing(
     session: Session, project: Project
 ) -> None:
     bob, cho = desk.annotator(session, project), desk.annotator(session, project, "cho")
@@ -87,26 +92,107 @@ def test_a_rejected_annotation_and_one_that_could_not_judge_count_for_nothing(
     kept = annotate(session, bob, 1, 2, 4, 5)
     annotations.reject(session, rosa, annotate(session, cho, 5, 4, 2, 1).id, "Not about this picture.")
     annotate(session, bob, 1, 2, 4, 5, cannot_judge={"kind": "media_missing", "note": ""})
-    assert [each.annotation for each in queries.judgements(session, rosa)] == [kept.id]
+    columns = cache.of(session, rosa).columns
+    assert len(columns) == 3
+    assert columns.counted().annotation.tolist() == [kept.id]
+
+
+def test_figures_are_never_older_than_the_last_submission_verdict_or_undoing(
+    session: Session, project: Project
+) -> None:
+    bob, cho = desk.annotator(session, project), desk.annotator(session, project, "cho")
+    rosa = desk.reviewer(session, project)
+    annotate(session, bob, 1, 2, 4, 5)
+    assert alpha(session, rosa) is None
+    second = annotate(session, cho, 1, 2, 4, 5)
+    assert alpha(session, rosa) == 1.0
+    kept = cache.of(session, rosa)
+    assert cache.of(session, rosa) is kept  # nothing happened: nothing is computed again
+    annotations.reject(session, rosa, second.id, "Not about this picture.")
+    assert alpha(session, rosa) is None
+    session.execute(sa.delete(Review))
+    assert alpha(session, rosa) == 1.0
 
 
 def test_a_person_is_shown_with_what_reviewers_made_of_their_work(session: Session, project: Project) -> None:
     bob, rosa = desk.annotator(session, project), desk.reviewer(session, project)
     first, second = annotate(session, bob, 1, 1, 1, 5), annotate(session, bob, 1, 1, 1, 5)
-    annotations.accept(session, rosa, first.id)
+    ids = [str(response.id) for response in first.sample.responses]
+    turned = desk.content(first.sample, ranking=[[each] for each in (ids[1], ids[0], *ids[2:])])
+    annotations.correct(session, rosa, first.id, turned)
     annotations.return_(session, rosa, second.id, "Look again at B.")
-    judgements, works = queries.judgements(session, rosa), queries.works(session, rosa)
-    (person,) = people.people(works, judgements, {bob.user.id: "Bob"}, {}, rosa.rubric.keys)
-    assert (person.done, person.accepted, person.returned, person.minutes) == (2, 1, 1, 2.0)
-    assert person.scores["helpfulness"] == [0.75, 0, 0, 0, 0.25]
-    assert person.scores["ethics"] == [0, 0, 0, 0, 1]
-    assert person.tau is None
+    (person,) = reports.persons(session, rosa, cache.of(session, rosa))
+    assert (person.done, person.state("corrected"), person.returned, person.minutes) == (2, 1, 1, 2.0)
+    assert (person.reviewers, person.reviewed) == (5 / 6, 1)  # the reviewer turned one of six pairs round
+    assert person.others.value is None
 
 
-def test_a_persons_tau_is_weighted_by_shared_samples() -> None:
-    taus = {(1, 2): Figure(1.0, samples=3), (1, 3): Figure(-1.0, samples=1), (2, 3): Figure(None, samples=9)}
-    (person,) = people.people([], [], {1: "Bob"}, taus, [])
-    assert (person.tau, person.compared) == (0.5, 4)
+def test_the_pages_of_people_show_their_figures_and_lead_on(
+    client: TestClient, session: Session, project: Project
+) -> None:
+    bob, cho = desk.annotator(session, project), desk.annotator(session, project, "cho")
+    for seat, marks in ((bob, (1, 2, 4, 5)), (cho, (1, 2, 5, 5))):
+        annotate(session, seat, *marks)
+    cast.sign_in(client, session, admin(session, project).user)
+    everybody = client.get(f"{AT}/people").text
+    assert f'href="{AT}/people/{bob.user.id}"' in everybody
+    page = client.get(f"{AT}/people/{bob.user.id}").text
+    assert "Beside each other annotator" in page
+    assert f"/projects/streets/reviews?annotator={bob.user.id}" in page
+    assert client.get(f"{AT}/people/{admin_id(session)}").status_code == 404
+
+
+def admin_id(session: Session) -> int:
+    return session.scalars(sa.select(User.id).where(User.email == "ada@example.org")).one()
+
+
+def test_every_link_of_the_pages_leads_somewhere(client: TestClient, session: Session, project: Project) -> None:
+    bob, cho = desk.annotator(session, project), desk.annotator(session, project, "cho")
+    for seat in (bob, cho):
+        annotate(session, seat, 1, 2, 4, 5)
+        annotate(session, seat, 5, 4, 2, 1)
+    cast.seat(session, cast.user(session, "ada"), project, "admin", "reviewer")
+    cast.sign_in(client, session, session.scalars(sa.select(User).where(User.email == "ada@example.org")).one())
+    seen: set[str] = set()
+    for path in (AT, f"{AT}/people", f"{AT}/people/{bob.user.id}", f"{AT}?by=week", f"{AT}/annotations?twice=1"):
+        text = client.get(path).text
+        links = {html.unescape(link) for link in re.findall(r'<a[^>]* href="(/projects/streets/[^"#]*)"', text)}
+        for link in links - seen:
+            assert client.get(link).status_code == 200, f"{path} leads to {link}"
+        seen |= links
+    assert any(link.endswith(".csv") for link in seen)
+
+
+def test_a_figure_opens_exactly_the_annotations_behind_it(
+    client: TestClient, session: Session, project: Project
+) -> None:
+    bob, cho = desk.annotator(session, project), desk.annotator(session, project, "cho")
+    both = [annotate(session, seat, 1, 2, 4, 5) for seat in (bob, cho)]
+    alone = annotate(session, bob, 3, 3, 3, 3)
+    cast.sign_in(client, session, admin(session, project).user)
+
+    def behind(query: str) -> set[int]:
+        page = client.get(f"{AT}/annotations?{query}").text
+        return {int(id) for id in re.findall(r"/reviews/(\d+)", page)}
+
+    assert behind("") == {*(each.id for each in both), alone.id}
+    assert behind("twice=1") == {each.id for each in both}
+    assert behind(f"annotator={cho.user.id}&beside={bob.user.id}") == {each.id for each in both}
+    assert behind(f"annotator={bob.user.id}&criterion=helpfulness&level=3") == {alone.id}
+    assert behind(f"annotator={bob.user.id}&straight=1") == {alone.id}
+    assert behind("type=mcq") == set()
+    assert client.get(f"{AT}/annotations?since=nonsense").status_code == 422
+
+
+def test_tables_come_as_csv_and_no_name_is_a_formula(client: TestClient, session: Session, project: Project) -> None:
+    bob = desk.annotator(session, project)
+    annotate(session, bob, 1, 2, 4, 5)
+    bob.user.name = "=1+1"
+    cast.sign_in(client, session, admin(session, project).user)
+    answer = client.get(f"{AT}/people.csv")
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert "\r\n'=1+1,1," in answer.text
+    assert "nothing was judged by two people" in client.get(f"{AT}/agreement.csv?by=week").text
 
 
 def test_the_matrix_can_show_a_criterion(client: TestClient, session: Session, project: Project) -> None:
@@ -115,7 +201,7 @@ def test_the_matrix_can_show_a_criterion(client: TestClient, session: Session, p
     cast.sign_in(client, session, admin(session, project).user)
     ranks, faithful = client.get(AT).text, client.get(f"{AT}?measure=faithfulness").text
     assert 'data-heat="4"' in ranks
-    assert '<a href="?measure=faithfulness#matrix" aria-current="page"' in faithful
+    assert '<a href="?measure=faithfulness&by=type#matrix" aria-current="page"' in faithful
     assert client.get(f"{AT}?measure=nonsense").status_code == 200
 
 

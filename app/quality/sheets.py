@@ -1,0 +1,114 @@
+"""Tables of this room as CSV, for those who go on computing."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from fastapi.responses import Response
+
+from app.quality.agreement import Figure
+from app.quality.leanings import Mean
+from app.quality.people import Person
+from app.quality.reports import Change, Named, Part
+
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def sheet(name: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Response:
+    """A CSV file. A text that a spreadsheet would take for a formula gets an apostrophe before it."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(head)
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    headers = {"content-disposition": f'attachment; filename="{name}.csv"'}
+    return Response(out.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, str) and value.startswith(FORMULAS):
+        return "'" + value
+    return "" if value is None else value
+
+
+FIGURE = ("measure", "sign", "value", "low", "high", "units", "unit", "samples", "people", "why undefined")
+
+
+def of_figure(named: Named) -> list[Any]:
+    each = named.figure
+    return [
+        named.name,
+        named.sign,
+        each.value,
+        each.low,
+        each.high,
+        each.units,
+        named.counted,
+        each.samples,
+        each.people,
+        each.why,
+    ]
+
+
+def agreement(figures: list[Named], parts: list[Part]) -> Response:
+    """The whole project first, then its parts."""
+    rows = [["all", *of_figure(each)] for each in figures]
+    rows += [[part.name, *of_figure(each)] for part in parts for each in part.figures]
+    return sheet("agreement", ("part", *FIGURE), rows)
+
+
+def matrix(cells: dict[tuple[int, int], Figure], names: dict[int, str]) -> Response:
+    rows = [
+        (names.get(one, one), names.get(other, other), each.value, each.units, each.samples, each.why)
+        for (one, other), each in cells.items()
+    ]
+    return sheet("annotators-by-annotators", ("one", "other", "value", "units", "samples", "why undefined"), rows)
+
+
+PERSON = (
+    *("annotator", "done", "active minutes", "median seconds", "accepted", "corrected", "returned", "rejected"),
+    *("reliability", "reviewers left", "reviewed", "same marks"),
+    *("like others", "expected", "z", "annotations", "earlier wins", "expected", "z", "annotations"),
+    *("longer wins", "expected", "z", "annotations", "marks above others", "expected", "z", "annotations", "signs"),
+)
+
+
+def persons(found: list[Person]) -> Response:
+    return sheet("annotators", PERSON, map(_person, found))
+
+
+def _person(each: Person) -> list[Any]:
+    return [
+        *(each.name, each.done, each.minutes, each.pace, each.accepted, each.state("corrected"), each.returned),
+        *(each.state("rejected"), each.reliability, each.reviewers, each.reviewed, each.straight),
+        *_mean(each.others),
+        *_mean(each.place),
+        *_mean(each.length),
+        *_mean(each.marks),
+        "; ".join(sign.text for sign in each.signs),
+    ]
+
+
+def _mean(found: Mean) -> list[Any]:
+    return [found.value, found.expected, found.z, found.many]
+
+
+def changes(name: str, found: list[Change]) -> Response:
+    """Every point of a person's series, and how many changes came before it."""
+    rows = [
+        (
+            change.name,
+            change.unit,
+            int(at),
+            float(value),
+            float(smooth),
+            sum(each.at <= at for each in change.series.changes),
+        )
+        for change in found
+        for at, value, smooth in zip(change.series.at, change.series.values, change.series.smooth, strict=True)
+    ]
+    return sheet(name, ("series", "unit", "unix seconds", "value", "mean of neighbours", "changes before"), rows)
