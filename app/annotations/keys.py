@@ -30,8 +30,14 @@ KEYS = (
     Key("+", "zoom in"),
     Key("-", "zoom out"),
     Key("0", "fit the picture"),
+    Key("9", "the picture at 100 %"),
+    Key("t", "turn the picture"),
+    Key("v", "pictures side by side"),
+    Key("[", "previous picture"),
+    Key("]", "next picture"),
     Key(",", "previous frame"),
     Key(".", "next frame"),
+    Key("p", "play or pause"),
     Key("?", "this sheet"),
 )
 FIXED = (
