@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import structlog
 
 from app.core.html import ROOT
 from app.samples import refusals
-from app.samples.refusals import TooCostly
+from app.samples.refusals import NotPrepared, TooCostly
 
+log = structlog.get_logger()
 SECONDS = 300.0
 """How long one file may take by the clock; the process's own limits are in `app.samples.preparing`."""
 
@@ -40,7 +42,10 @@ def perform(work: str, source: Path, target: Path, where: str, **more: Any) -> d
     except subprocess.TimeoutExpired:
         raise TooCostly(f"The file takes longer than {SECONDS:.0f} seconds to prepare.", where) from None
     lines = done.stdout.splitlines()
-    if not lines:
+    if not lines and done.returncode > 0:
+        log.error("preparing failed", where=where, work=work, problem=done.stderr.decode(errors="replace")[-2000:])
+        raise NotPrepared("The file could not be prepared; the worker's log says why.", where)
+    if not lines:  # ended by a signal: one of its limits
         raise TooCostly("The file needs more memory or time than one file may have.", where)
     answer: dict[str, Any] = orjson.loads(lines[-1])
     if "error" in answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -115,14 +116,15 @@ def _encode(av: Any, source: Path, file: Path, about: dict[str, Any]) -> None:
     scale = min(1.0, LONGEST_SIDE / max(about["width"], about["height"]))
     width, height = (max(2, round(about[side] * scale / 2) * 2) for side in ("width", "height"))
     with av.open(str(source)) as container, av.open(str(file), "w", options={"movflags": "+faststart"}) as out:
-        stream = out.add_stream("libx264", rate=container.streams.video[0].average_rate or 25)
+        rate = container.streams.video[0].average_rate or Fraction(25)
+        stream = out.add_stream("libx264", rate=rate)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.options = {"preset": "veryfast", "crf": "20"}
         for number, frame in enumerate(container.decode(video=0)):
             upright = av.VideoFrame.from_ndarray(_pixels(frame), format="rgb24")
             made = upright.reformat(width=width, height=height, format="yuv420p")
             made.pts = number
-            made.time_base = 1 / stream.rate
+            made.time_base = 1 / rate
             out.mux(stream.encode(made))
         out.mux(stream.encode(None))
 

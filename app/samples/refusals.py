@@ -33,5 +33,9 @@ class VideoTooLarge(Invalid):
     """A video longer or larger than anybody judges."""
 
 
+class NotPrepared(Invalid):
+    """A file that the preparing process stumbled over in a way that nobody foresaw."""
+
+
 class TooCostly(Invalid):
     """A file that needs more memory or time to prepare than one file may have."""

@@ -33,6 +33,7 @@ export function mountVideo(pane, { count, play, moved }) {
     pane,
     item,
     show,
+    draw,
     step,
     toggle: () => (video.paused ? video.play() : video.pause()),
     pause: () => video.pause(),

@@ -27,11 +27,12 @@ function mount(viewer) {
     at = Math.min(panes.length - 1, Math.max(0, place));
     viewer.toggleAttribute("data-side-by-side", beside);
     panes.forEach((pane, each) => (pane.pane.hidden = !beside && each !== at));
-    mark(panes[at].item.id);
+    if (panes[at] === video) (find("scale").textContent = ""), video.draw();
+    else mark(panes[at].item.id);
     if (find("scrub")) find("scrub").value = at + 1;
     if (!video && find("count")) find("count").textContent = `${at + 1} / ${panes.length}`;
     if (find("open-full")) find("open-full").href = panes[at].item.full;
-    if (video) find("zooms").hidden = !(find("film").hidden = panes[at] === video);
+    if (video) find("zooms").hidden = find("film").hidden = panes[at] === video;
     inSight().forEach((pane) => pane.show());
   }
 
