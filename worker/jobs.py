@@ -15,6 +15,7 @@ from celery.signals import worker_shutting_down
 from sqlalchemy.exc import OperationalError
 
 from app.accounts.log import seal
+from app.annotations.sampling import reconsider
 from app.core import mail, storage
 from app.core.db import transaction
 from app.core.errors import Refusal
@@ -191,6 +192,7 @@ def sweep() -> None:
                 break
     with transaction() as session:
         sweep_leases(session)
+        reconsider(session)
         ready = claims.offers(session)
     if ready and not _waiting_offers():
         for run_id in ready:

@@ -7,7 +7,16 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from app.annotations import adjudication_pages, desk, key_pages, queries, review_pages, rule_pages, second_thoughts
+from app.annotations import (
+    adjudication_pages,
+    desk,
+    key_pages,
+    queries,
+    reannotation_pages,
+    review_pages,
+    rule_pages,
+    second_thoughts,
+)
 from app.annotations.keys import FIXED, KEYS
 from app.annotations.places import remarks_of
 from app.core.db import Db, Session
@@ -23,6 +32,7 @@ router = APIRouter()
 router.include_router(rule_pages.router)  # before the next: “rules” is no annotation's number
 router.include_router(review_pages.router)
 router.include_router(adjudication_pages.router)
+router.include_router(reannotation_pages.router)
 router.include_router(key_pages.router)
 AT = "/projects/{slug}"
 AHEAD_SECONDS = 3600

@@ -41,3 +41,11 @@ class BadReview(Invalid):
 
 class TooLate(Conflict):
     """A submission can be taken back for a minute."""
+
+
+class SetChanged(Conflict):
+    """What was counted is not what is there any more."""
+
+
+class Begun(Conflict):
+    """Somebody has taken up work that was to be taken back."""
