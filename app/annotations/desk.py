@@ -59,8 +59,13 @@ def lay_out(session: Session, seat: Seat, task: Task, lease: Lease) -> Desk:
         content=_content(draft, annotation),
         version=own.version if own else 0,
         active_seconds=draft.active_seconds if draft else annotation.active_seconds if annotation else 0.0,
-        returned=annotation.latest.review if annotation else None,
+        returned=_returned(annotation),
     )
+
+
+def _returned(annotation: Annotation | None) -> Review | None:
+    review = annotation.latest.review if annotation else None
+    return review if review and review.verdict == "return" else None
 
 
 def lay_out_again(session: Session, seat: Seat, annotation: Annotation) -> Desk:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from app.annotations import (
     adjudication_pages,
+    comparison,
     desk,
     key_pages,
     queries,
@@ -18,7 +19,8 @@ from app.annotations import (
     second_thoughts,
 )
 from app.annotations.keys import FIXED, KEYS
-from app.annotations.places import remarks_of
+from app.annotations.places import Remark, remarks_of
+from app.annotations.tables import Annotation
 from app.core.db import Db, Session
 from app.core.html import page, redirect
 from app.projects import guidance
@@ -37,6 +39,15 @@ router.include_router(key_pages.router)
 AT = "/projects/{slug}"
 AHEAD_SECONDS = 3600
 """How long a page that was fetched ahead may wait in the browser: an hour without a server."""
+
+
+class OwnWork(NamedTuple):
+    """One line of a person's own work: with the ranking in words, and what a reviewer remarked and corrected."""
+
+    annotation: Annotation
+    ranking: str
+    remarks: list[Remark]
+    corrections: list[comparison.Change]
 
 
 @router.get(AT + "/annotate")
@@ -81,6 +92,7 @@ def _workspace(request: Request, session: Session, seat: Seat, laid: desk.Desk) 
         shown=laid.replies,
         data=desk.for_script(seat, laid, news.number) | {"remarks": [each._asdict() for each in remarks]},
         guidance=news,
+        remarks=remarks,
         question_type=laid.sample.question_type,
         rubric=seat.rubric,
         media=desk.viewer_items(seat, laid.sample.media),
@@ -99,13 +111,21 @@ def mine(
     return page(
         request,
         "annotations/mine.html",
-        rows=[
-            (row, desk.words_of_ranking(row.latest.content["ranking"], desk.replies(row.sample, row.order)))
-            for row in rows
-        ],
+        rows=[_own_work(seat, row) for row in rows],
+        tally=queries.own_states(session, seat),
         mine=queries.progress_of(session, seat),
         more=rows[-1].id if len(rows) >= queries.PAGE else None,
         first_page=before is None,
+    )
+
+
+def _own_work(seat: Seat, row: Annotation) -> OwnWork:
+    shown, review = desk.replies(row.sample, row.order), row.latest.review
+    return OwnWork(
+        row,
+        desk.words_of_ranking(row.latest.content["ranking"], shown),
+        remarks_of(review.remarks if review else [], shown, seat.rubric),
+        comparison.history(row, shown, seat.rubric)[0].changes if row.state == "corrected" else [],
     )
 
 

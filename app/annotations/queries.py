@@ -107,6 +107,17 @@ def mine(session: Session, seat: Seat, before_id: int | None = None) -> list[Ann
     return rows
 
 
+def own_states(session: Session, seat: Seat) -> dict[str, int]:
+    """State → how many of the seat's own annotations are in it, as its owner is told: who accepted is not said."""
+    verdict = sa.select(Review.verdict).where(Review.revision_id == _latest_id()).scalar_subquery()
+    rows = session.execute(
+        sa.select(verdict.label("verdict"), sa.func.count())
+        .where(Annotation.project_id == seat.project.id, Annotation.user_id == seat.user.id)
+        .group_by(sa.text("verdict"))
+    )
+    return {"submitted" if verdict is None else STATES[verdict]: many for verdict, many in rows}
+
+
 def annotators(session: Session, project_id: int) -> list[User]:
     query = sa.select(User).where(sa.exists().where(Annotation.user_id == User.id, Annotation.project_id == project_id))
     return list(session.scalars(query.order_by(User.name)))
