@@ -13,7 +13,8 @@ from ml.base import base_of
 from ml.config import Config
 from ml.errors import BadCheckpoint
 from ml.folder import as_json, write_text
-from ml.models import ScoreHead, VisionLanguage, load, score_head
+from ml.heads import ScoreHead, score_head
+from ml.models import VisionLanguage, load
 
 META = "meta.json"
 

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from PIL import Image
 from torch import Tensor
 
@@ -138,52 +137,3 @@ class Encoder:
     def _special_tokens(self) -> set[str]:
         added = self.tokenizer.added_tokens_decoder.values()
         return {str(each) for each in added if each.special} | set(self.tokenizer.all_special_tokens)
-
-
-@dataclass
-class Rows:
-    """Prefix and suffix of B sequences, padded to length T, on the model's device."""
-
-    input_ids: Tensor
-    attention_mask: Tensor
-    token_types: Tensor | None
-    target: Tensor
-    """True where a token's log-probability is wanted (B, T)."""
-    last: Tensor
-    """Index of each row's last token (B)."""
-    owners: list[int]
-    """Which prefix each row begins with (B)."""
-    prefixes: list[Prefix]
-
-    @property
-    def tokens(self) -> int:
-        return int(self.attention_mask.sum())
-
-
-def rows_of(prefixes: list[Prefix], suffixes: list[list[Suffix]], pad: int, device: Any, left: bool = False) -> Rows:
-    """One row for each suffix of each prefix, padded on the right (on the left for generation)."""
-    owners = [owner for owner, each in enumerate(suffixes) for _ in each]
-    ids = [[*prefixes[i].ids.tolist(), *suffix.ids] for i, each in enumerate(suffixes) for suffix in each]
-    targets = [[False] * len(prefixes[i].ids) + suffix.target for i, each in enumerate(suffixes) for suffix in each]
-    types = [_types(prefixes[owner], len(row)) for owner, row in zip(owners, ids, strict=True)]
-    width = max(len(row) for row in ids)
-
-    def padded(rows: list[list[Any]], fill: Any, dtype: torch.dtype) -> Tensor:
-        full = [[fill] * (width - len(r)) + r if left else r + [fill] * (width - len(r)) for r in rows]
-        return torch.tensor(full, dtype=dtype, device=device)
-
-    mask = padded([[1] * len(row) for row in ids], 0, torch.long)
-    return Rows(
-        input_ids=padded(ids, pad, torch.long),
-        attention_mask=mask,
-        token_types=None if any(p.token_types is None for p in prefixes) else padded(types, 0, torch.long),
-        target=padded(targets, False, torch.bool),
-        last=torch.tensor([width - 1 if left else len(row) - 1 for row in ids], device=device),
-        owners=owners,
-        prefixes=prefixes,
-    )
-
-
-def _types(prefix: Prefix, length: int) -> list[int]:
-    own = [] if prefix.token_types is None else prefix.token_types.tolist()
-    return own + [0] * (length - len(own))

@@ -12,15 +12,17 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from ml import without_torchvision
+from ml import generation, packing, without_torchvision
 from ml.config import Config
-from ml.encoding import Encoder, Prefix, Rows, Suffix, rows_of
+from ml.encoding import Encoder, Prefix, Suffix
 from ml.errors import BaseModelNotFound, ConfigError
+from ml.packing import Rows
 
-LORA_ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj", "out_proj", "qkv", "qkv_proj")
+BOTH_WAYS = ("gemma3", "paligemma")
+"""Families in which a picture's tokens see one another both ways, which a causal mask of ours would undo."""
 
 
 class VisionLanguage:
@@ -36,10 +38,16 @@ class VisionLanguage:
         self.device = device
         self.autocast = autocast
         self.lora: Any = None
-        self.encoder = Encoder(processor, _ends_of(net, processor))
+        self.ends = _ends_of(net, processor)
+        """Tokens at which generation stops."""
+        self.encoder = Encoder(processor, self.ends)
         self.pad = processor.tokenizer.pad_token_id or 0
         self._vision_takes = set(inspect.signature(net.get_image_features).parameters)
         self._forward_takes = set(inspect.signature(net.model.forward).parameters)
+        self.unpackable = _why_unpackable(net)
+        """Why responses cannot share a row with this family, in words; empty where they can."""
+        if self.unpackable:
+            print(f"each response gets a row of its own: {self.unpackable}", file=sys.stderr)
 
     @property
     def vision_trains(self) -> bool:
@@ -78,38 +86,78 @@ class VisionLanguage:
     def hidden(self, rows: Rows, seen: Sequence[Any]) -> Tensor:
         """Last hidden states (B, T, D). `seen` are the features of each prefix of the rows, as `see` gave them."""
         with self.precision():
-            out = self.net.model(**self._inputs(rows, seen), use_cache=False, return_dict=True)
+            out = self.net.model(**self.inputs(rows, seen), use_cache=False, return_dict=True)
         hidden: Tensor = out.last_hidden_state
         return hidden
 
     def log_probabilities(self, hidden: Tensor, rows: Rows, chunk: int) -> tuple[Tensor, Tensor]:
-        """Summed log-probability of each row's target tokens, and how many they are: (B), (B), fp32.
+        """Summed log-probability of each response's wanted tokens, and how many they are: (R), (R), fp32.
 
-        Logits exist for target tokens only, `chunk` of them at once.
+        Logits exist for wanted tokens only, `chunk` of them at once.
         """
-        states = hidden[:, :-1][rows.target[:, 1:]]
-        tokens = rows.input_ids[:, 1:][rows.target[:, 1:]]
-        row = rows.target.nonzero()[:, 0]
-        parts = zip(torch.split(states, chunk), torch.split(tokens, chunk), strict=True)
+        states = hidden.flatten(0, 1)[rows.before]
+        parts = zip(torch.split(states, chunk), torch.split(rows.wanted, chunk), strict=True)
         each = [self._token_log_probabilities(state, token, len(states) > chunk) for state, token in parts]
-        sums = torch.zeros(len(rows.owners), device=self.device).index_add(0, row, torch.cat(each))
-        return sums, rows.target.sum(1)
+        sums = torch.zeros(len(rows.ends), device=self.device)
+        counts = torch.zeros(len(rows.ends), dtype=torch.long, device=self.device)
+        if each:
+            sums = sums.index_add(0, rows.response, torch.cat(each))
+            counts = counts.index_add(0, rows.response, torch.ones_like(rows.response))
+        return sums, counts
 
-    def rows(self, prefixes: list[Prefix], suffixes: list[list[Suffix]], left: bool = False) -> Rows:
-        return rows_of(prefixes, suffixes, self.pad, self.device, left)
+    def rows(self, prefixes: list[Prefix], suffixes: list[list[Suffix]]) -> Rows:
+        """The prefixes once each with their responses packed behind them, where the family's attention allows it."""
+        if self.unpackable:
+            return packing.plain(prefixes, suffixes, self.pad, self.device)
+        positions = [self.positions(prefix) for prefix in prefixes]
+        return packing.packed(prefixes, suffixes, positions, self.pad, self.device)
+
+    def positions(self, prefix: Prefix) -> Tensor:
+        """Where the family puts a prefix's tokens: (1, P), or with M-RoPE (3, P)."""
+        own = getattr(self.net.model, "get_rope_index", None)
+        if own is None:
+            return torch.arange(len(prefix.ids))[None]
+        if prefix.token_types is None or not prefix.images:
+            return torch.arange(len(prefix.ids)).expand(3, -1)
+        takes = set(inspect.signature(own).parameters)
+        shapes = {name: each for name, each in prefix.vision.items() if name in takes}
+        found: Tensor = own(prefix.ids[None], mm_token_type_ids=prefix.token_types[None], **shapes)[0]
+        return found[:, 0]
 
     @torch.no_grad()
-    def generate(self, rows: Rows, seen: Sequence[Any], longest: int, temperature: float = 0.0) -> list[list[int]]:
-        """What follows each left-padded row, without the tokens that end the turn."""
-        how: dict[str, Any] = {"do_sample": temperature > 0, "temperature": temperature or None}
-        if temperature == 0:
-            how |= {"top_p": None, "top_k": None}
-        ends = sorted(_ends_of(self.net, self.processor))
-        how |= {"max_new_tokens": longest, "eos_token_id": ends, "pad_token_id": self.pad}
+    def generate(
+        self,
+        prefixes: list[Prefix],
+        suffixes: list[list[Suffix]],
+        seen: Sequence[Any],
+        longest: int,
+        temperature: float = 0.0,
+    ) -> list[list[int]]:
+        """What follows each suffix of each prefix, without the tokens that end the turn."""
+        how = generation.plainly if self.unpackable else generation.continued
+        return how(self, prefixes, suffixes, seen, longest, temperature)
+
+    def read(self, rows: Rows, seen: Sequence[Any]) -> tuple[Tensor, Any]:
+        """Last hidden states (B, T, D), and the keys and values of all layers to go on from."""
         with self.precision():
-            out = self.net.generate(**self._inputs(rows, seen), **how)
-        new = out[:, rows.input_ids.shape[1] :].tolist()
-        return [_until(row, {*ends, self.pad}) for row in new]
+            out = self.net.model(**self.inputs(rows, seen), use_cache=True, return_dict=True)
+        return out.last_hidden_state, out.past_key_values
+
+    def read_on(self, tokens: Tensor, mask: Tensor, positions: Tensor, cache: Any) -> Tensor:
+        """States of tokens (B, T) behind a cache, which grows by them. mask covers the cache too (B, C + T)."""
+        inputs = {"input_ids": tokens, "attention_mask": mask, "position_ids": positions}
+        with self.precision():
+            out = self.net.model(**inputs, past_key_values=cache, use_cache=True, return_dict=True)
+        states: Tensor = out.last_hidden_state
+        return states
+
+    def logits(self, states: Tensor) -> Tensor:
+        """(N, D) → (N, V) in fp32."""
+        with self.precision():
+            logits = self.net.get_output_embeddings()(states).float()
+        cap = getattr(self.net.config.get_text_config(), "final_logit_softcapping", None)
+        found: Tensor = torch.tanh(logits / cap) * cap if cap else logits
+        return found
 
     @contextmanager
     def as_reference(self) -> Iterator[None]:
@@ -128,8 +176,13 @@ class VisionLanguage:
     def eval(self) -> None:
         self.net.eval()
 
-    def _inputs(self, rows: Rows, seen: Sequence[Any]) -> dict[str, Any]:
+    def inputs(self, rows: Rows, seen: Sequence[Any]) -> dict[str, Any]:
+        """What the forward pass takes for these rows."""
         inputs: dict[str, Any] = {"input_ids": rows.input_ids, "attention_mask": rows.attention_mask}
+        if rows.positions is not None:
+            inputs["position_ids"] = rows.positions
+        if rows.attention_mask.dim() == 4:
+            inputs["attention_mask"] = self._mask(rows.attention_mask)
         if rows.token_types is not None and "mm_token_type_ids" in self._forward_takes:
             inputs["mm_token_type_ids"] = rows.token_types
         features = [seen[owner] for owner in rows.owners if seen[owner] is not None]
@@ -137,6 +190,15 @@ class VisionLanguage:
             inputs["mm_encoder_outputs"] = {"image": _features(features)}
             inputs |= self._shapes(rows)
         return inputs
+
+    def _mask(self, visible: Tensor) -> Tensor:
+        """As the attention takes it: booleans for PyTorch's own, numbers to add for the one written out."""
+        if self.net.config._attn_implementation != "eager":
+            return visible
+        dtype = torch.bfloat16 if self.autocast else self.net.dtype
+        return torch.zeros(visible.shape, dtype=dtype, device=visible.device).masked_fill(
+            ~visible, torch.finfo(dtype).min
+        )
 
     def _shapes(self, rows: Rows) -> dict[str, Tensor]:
         """What the forward pass wants to know of the pictures beside their features, such as Qwen's grid."""
@@ -153,11 +215,7 @@ class VisionLanguage:
         return self._picked(states, tokens)
 
     def _picked(self, states: Tensor, tokens: Tensor) -> Tensor:
-        with self.precision():
-            logits = self.net.get_output_embeddings()(states)
-        cap = getattr(self.net.config.get_text_config(), "final_logit_softcapping", None)
-        logits = logits.float() if not cap else torch.tanh(logits.float() / cap) * cap
-        return -F.cross_entropy(logits, tokens, reduction="none")
+        return -F.cross_entropy(self.logits(states), tokens, reduction="none")
 
 
 def load(base: str, config: Config, master: bool = False) -> VisionLanguage:
@@ -181,49 +239,6 @@ def device_of(name: str) -> torch.device:
     return torch.device(name)
 
 
-def add_lora(model: VisionLanguage, rank: int, alpha: float, dropout: float, targets: str) -> None:
-    """Adapt the linear layers of the language model in place; everything else is frozen."""
-    from peft import LoraConfig, get_peft_model
-
-    prefix = next(name for name, module in model.net.named_modules() if module is model.net.get_decoder())
-    linear = [name for name, module in model.net.get_decoder().named_modules() if isinstance(module, nn.Linear)]
-    wanted = [n for n in linear if targets == "all" or n.rsplit(".", 1)[-1] in LORA_ATTENTION]
-    settings: dict[str, Any] = {"r": rank, "lora_alpha": alpha, "lora_dropout": dropout}
-    model.lora = get_peft_model(model.net, LoraConfig(**settings, target_modules=[f"{prefix}.{n}" for n in wanted]))
-
-
-def train_fully(model: VisionLanguage, freeze_vision: bool) -> None:
-    """Every weight learns, but the vision encoder's if it is frozen."""
-    model.net.requires_grad_(True)
-    if freeze_vision:
-        model.net.get_encoder(modality="image").requires_grad_(False)
-
-
-def trainable(model: VisionLanguage) -> dict[str, nn.Parameter]:
-    """The weights that learn, by name."""
-    return {name: each for name, each in model.net.named_parameters() if each.requires_grad}
-
-
-class ScoreHead(nn.Module):
-    """Linear, tanh, dropout, linear to one value, on the last hidden state of the last token. In fp32."""
-
-    def __init__(self, width: int, dropout: float) -> None:
-        super().__init__()
-        self.inner = nn.Linear(width, width)
-        self.dropout = nn.Dropout(dropout)
-        self.outer = nn.Linear(width, 1)
-
-    def forward(self, hidden: Tensor, last: Tensor) -> Tensor:
-        """hidden (B, T, D), last (B): rewards (B)."""
-        state = hidden[torch.arange(len(last), device=last.device), last].float()
-        rewards: Tensor = self.outer(self.dropout(torch.tanh(self.inner(state)))).squeeze(-1)
-        return rewards
-
-
-def score_head(model: VisionLanguage, dropout: float) -> ScoreHead:
-    return ScoreHead(model.net.config.get_text_config().hidden_size, dropout).to(model.device)
-
-
 def _from_pretrained(base: str, dtype: torch.dtype) -> tuple[Any, Any]:
     without_torchvision.mend()
     from transformers import AutoModelForImageTextToText, AutoProcessor
@@ -243,19 +258,30 @@ def _from_pretrained(base: str, dtype: torch.dtype) -> tuple[Any, Any]:
     return net, processor
 
 
+def _why_unpackable(net: Any) -> str:
+    """Attention that is more than causal over all earlier tokens would see other responses, or lose the prefix."""
+    config = net.config.get_text_config()
+    kinds = set(getattr(config, "layer_types", None) or []) - {"full_attention"}
+    if kinds:
+        return f"its layers attend otherwise ({', '.join(sorted(kinds))})"
+    if getattr(config, "use_bidirectional_attention", None) or not getattr(config, "is_causal", True):
+        return "pictures or prefixes attend both ways"
+    if net.config.model_type in BOTH_WAYS:
+        return "its pictures attend both ways"
+    implementation = net.config._attn_implementation
+    if implementation not in ("sdpa", "eager"):
+        return f"its attention ({implementation}) takes no mask of our own"
+    return ""
+
+
 def _brief(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
 def _ends_of(net: Any, processor: Any) -> set[int]:
-    """Tokens at which generation stops."""
     stops = net.generation_config.eos_token_id
     listed = stops if isinstance(stops, list) else [stops]
     return {each for each in [*listed, processor.tokenizer.eos_token_id] if each is not None}
-
-
-def _until(ids: list[int], ends: set[int]) -> list[int]:
-    return ids[: next((index for index, token in enumerate(ids) if token in ends), len(ids))]
 
 
 def _features(features: list[Any]) -> Any:

@@ -57,5 +57,6 @@ def respond(
 ) -> list[str]:
     """A model's own response to each sample's pictures and prompt."""
     prefixes, seen = prompts.of(samples)
-    rows = model.rows(prefixes, [[Suffix([], [])] for _ in samples], left=True)
-    return [model.encoder.decode(ids) for ids in model.generate(rows, seen, max_new_tokens, temperature)]
+    nothing = [[Suffix([], [])] for _ in samples]
+    found = model.generate(prefixes, nothing, seen, max_new_tokens, temperature)
+    return [model.encoder.decode(ids) for ids in found]

@@ -13,7 +13,8 @@ from ml import checkpoints
 from ml.config import Evaluate, Reward, Score
 from ml.data import Sample
 from ml.encoding import Suffix
-from ml.models import ScoreHead, VisionLanguage
+from ml.heads import ScoreHead
+from ml.models import VisionLanguage
 from ml.prompts import Prompts
 
 Key = tuple[str, str]
@@ -67,7 +68,7 @@ class RewardModel:
         hidden = self.model.hidden(rows, seen)
         sums, counts = self.model.log_probabilities(hidden, rows, self.chunk)
         flat = [key for each in keys for key in each]
-        rewards = self.head(hidden, rows.last)
+        rewards = self.head(hidden, rows.ends)
         return Judged(rewards, sums, counts, {key: place for place, key in enumerate(flat)}, rows.tokens)
 
     @torch.no_grad()
@@ -75,8 +76,8 @@ class RewardModel:
         """A greedy critique of every response."""
         prefixes, seen = self.prompts.of(samples)
         suffixes = [[self._question(sample, each.text) for each in sample.responses] for sample in samples]
-        rows = self.model.rows(prefixes, suffixes, left=True)
-        texts = [self.model.encoder.decode(each) for each in self.model.generate(rows, seen, self.critique_limit)]
+        found = self.model.generate(prefixes, suffixes, seen, self.critique_limit)
+        texts = [self.model.encoder.decode(each) for each in found]
         keys = [(sample.id, each.id) for sample in samples for each in sample.responses]
         return dict(zip(keys, texts, strict=True))
 

@@ -10,9 +10,10 @@ import torch
 from torch import nn
 
 from ml import losses
+from ml.adapters import train_fully, trainable
 from ml.config import MmDpo
 from ml.data import Response, Sample
-from ml.models import VisionLanguage, train_fully, trainable
+from ml.models import VisionLanguage
 from ml.policy import Policy
 
 

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ml import models
+from ml import adapters
 from ml.config import MmDpo, Reward
 from ml.data import Sample
 from ml.errors import BadCheckpoint, Diverged, Stopped
@@ -73,9 +73,9 @@ def adapt(model: VisionLanguage, config: Reward | MmDpo) -> None:
     """LoRA or full fine-tuning, as the config says."""
     torch.manual_seed(config.seed)
     if config.adapter == "lora":
-        models.add_lora(model, config.lora_rank, config.lora_alpha, config.lora_dropout, config.lora_targets)
+        adapters.add_lora(model, config.lora_rank, config.lora_alpha, config.lora_dropout, config.lora_targets)
     else:
-        models.train_fully(model, config.freeze_vision)
+        adapters.train_fully(model, config.freeze_vision)
     if config.gradient_checkpointing:
         model.net.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
@@ -90,7 +90,7 @@ class Trainer:
         self.config = config
         self.model = model
         self.head = head
-        self.weights: dict[str, nn.Parameter] = models.trainable(model)
+        self.weights: dict[str, nn.Parameter] = adapters.trainable(model)
         self.weights |= {HEAD + name: each for name, each in head.named_parameters()} if head else {}
         self.optimizer = torch.optim.AdamW(self._groups(), weight_decay=config.weight_decay)
         self.step = 0

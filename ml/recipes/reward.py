@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ml import accuracy, checkpoints, critiques, losses, models, pictures
+from ml import accuracy, checkpoints, critiques, heads, losses, models, pictures
 from ml.base import base_of
 from ml.config import Reward
 from ml.data import Dataset, Pair, Sample, need_pairs, read_dataset
@@ -26,7 +26,7 @@ def run(folder: RunFolder, config: Reward) -> None:
 
     model = models.load(base, config, master=config.adapter == "full")
     adapt(model, config)
-    head = models.score_head(model, config.head_dropout)
+    head = heads.score_head(model, config.head_dropout)
     judge = RewardModel(model, head, config, config.critiques != "none", config.logit_chunk)
     trainer = Trainer(folder, config, model, head)
     learner = Learner(folder, config, dataset, judge, given)

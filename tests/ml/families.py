@@ -27,6 +27,11 @@ def tokenizer(data: Path, *specials: str) -> Any:
     return found
 
 
+def tiny_qwen2_vl(folder: Path, data: Path) -> None:
+    sizes = {"width": 48, "layers": 2, "vision_width": 32, "vision_layers": 1, "vocabulary": 500, "max_pixels": 4096}
+    tiny.build(folder, tiny.texts_of([data / "samples.jsonl"]), **sizes)
+
+
 def llava(folder: Path, data: Path) -> None:
     from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ml import models
+from ml import adapters, heads
 from ml.config import MmDpo, Reward
 from ml.data import read_dataset
 from ml.models import VisionLanguage, load
@@ -32,22 +32,22 @@ def test_another_family_tells_responds_and_judges(other: VisionLanguage, data: P
     key = (samples[4].id, samples[4].responses[0].id)
     assert together.sums[together.index[key]].item() == pytest.approx(alone.sums[alone.index[key]].item(), abs=1e-3)
     assert len(policy.respond(samples, 4)) == 5
-    judge = RewardModel(other, models.score_head(other, 0.0), Reward(max_critique_tokens=4), critical=True)
+    judge = RewardModel(other, heads.score_head(other, 0.0), Reward(max_critique_tokens=4), critical=True)
     rewards, critiques = judge.rewards([samples[:2], samples[4:]], None)
     assert len(rewards) == len(critiques) == 12
 
 
 def test_another_family_learns_by_lora_and_in_full(other: VisionLanguage, data: Path) -> None:
     sample = next(iter(read_dataset(data).samples.values()))
-    models.train_fully(other, freeze_vision=True)
+    adapters.train_fully(other, freeze_vision=True)
     frozen = {name for name, each in other.net.named_parameters() if not each.requires_grad}
     assert frozen
     assert all("vision" in name or "visual" in name for name in frozen)
     Policy(other, MmDpo()).tell([sample]).sums.sum().backward()  # type: ignore[no-untyped-call]
     assert any(each.grad is not None and each.grad.abs().sum() > 0 for each in other.net.get_decoder().parameters())
     other.net.requires_grad_(False)
-    models.add_lora(other, 2, 4.0, 0.0, "all")
-    assert all("lora" in name and "vis" not in name for name in models.trainable(other))
+    adapters.add_lora(other, 2, 4.0, 0.0, "all")
+    assert all("lora" in name and "vis" not in name for name in adapters.trainable(other))
 
 
 def test_another_family_sees_the_picture(other: VisionLanguage, data: Path) -> None:

@@ -7,54 +7,59 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor
 
-from ml import models, tiny
+from ml import adapters, generation, heads, models, tiny
 from ml.config import MmDpo, Reward, validate
 from ml.data import read_dataset
-from ml.encoding import JUDGE, Rows, Suffix
+from ml.encoding import JUDGE, Prefix, Suffix
 from ml.errors import BaseModelNotFound
 from ml.models import VisionLanguage
+from ml.packing import Rows
 from ml.policy import Policy
 from ml.reward_model import RewardModel
 
 RED = Image.new("RGB", (64, 48), "red")
 
 
-def two_rows(model: VisionLanguage) -> tuple[Rows, list[object]]:
+def three_responses(model: VisionLanguage) -> tuple[list[Prefix], list[list[Suffix]], list[object]]:
+    """Two to one picture, one to two pictures of a longer question."""
     encoder = model.encoder
     prefixes = [encoder.prefix("What colour is it?", [RED]), encoder.prefix("Is it a circle? Say so.", [RED, RED])]
     ids = [encoder.response(text, 64) for text in ("red", "It is red, I should say.", "yes")]
     whole = [Suffix(each, [True] * len(each)) for each in ids]
-    return model.rows(prefixes, [whole[:2], whole[2:]]), [model.see(prefix) for prefix in prefixes]
+    return prefixes, [whole[:2], whole[2:]], [model.see(prefix) for prefix in prefixes]
 
 
-def plain_log_probabilities(model: VisionLanguage, rows: Rows) -> Tensor:
-    """The whole sequence times the whole vocabulary, pixels and all, as transformers does it."""
-    pictures = [rows.prefixes[owner].vision for owner in rows.owners]
-    out = model.net(
-        input_ids=rows.input_ids,
-        attention_mask=rows.attention_mask,
-        mm_token_type_ids=rows.token_types,
-        pixel_values=torch.cat([each["pixel_values"] for each in pictures]),
-        image_grid_thw=torch.cat([each["image_grid_thw"] for each in pictures]),
-    )
-    each = out.logits[:, :-1].log_softmax(-1).gather(-1, rows.input_ids[:, 1:, None])[..., 0]
-    sums: Tensor = (each * rows.target[:, 1:]).sum(1)
-    return sums
+def two_rows(model: VisionLanguage) -> tuple[Rows, list[object]]:
+    prefixes, suffixes, seen = three_responses(model)
+    return model.rows(prefixes, suffixes), seen
+
+
+def by_transformers(model: VisionLanguage, prefix: Prefix, suffix: Suffix) -> float:
+    """One sequence, the whole of it times the whole vocabulary, pixels and all, as transformers does it."""
+    ids = torch.cat([prefix.ids, torch.tensor(suffix.ids)])[None]
+    types = torch.zeros_like(ids)
+    assert prefix.token_types is not None
+    types[0, : len(prefix.ids)] = prefix.token_types
+    out = model.net(input_ids=ids, mm_token_type_ids=types, **prefix.vision)
+    each = out.logits[0, :-1].log_softmax(-1).gather(-1, ids[0, 1:, None])[:, 0]
+    return float(each[len(prefix.ids) - 1 :].sum())
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 1024])
 def test_log_probabilities_of_responses_equal_those_of_the_whole_logits(model: VisionLanguage, chunk: int) -> None:
-    rows, seen = two_rows(model)
+    prefixes, suffixes, seen = three_responses(model)
+    rows = model.rows(prefixes, suffixes)
     with torch.no_grad():
         sums, counts = model.log_probabilities(model.hidden(rows, seen), rows, chunk)
-        torch.testing.assert_close(sums, plain_log_probabilities(model, rows), atol=1e-4, rtol=1e-5)
-    assert counts.tolist() == [int(each.sum()) for each in rows.target]
+        pairs = [(p, each) for p, some in zip(prefixes, suffixes, strict=True) for each in some]
+        wanted = torch.tensor([by_transformers(model, prefix, suffix) for prefix, suffix in pairs])
+    torch.testing.assert_close(sums, wanted, atol=1e-4, rtol=1e-5)
+    assert counts.tolist() == [len(suffix.ids) for _, suffix in pairs]
 
 
 def test_gradients_are_the_same_whatever_the_chunk(model: VisionLanguage) -> None:
-    models.train_fully(model, freeze_vision=True)
+    adapters.train_fully(model, freeze_vision=True)
     rows, seen = two_rows(model)
     found = []
     for chunk in (2, 1024):
@@ -116,16 +121,25 @@ def test_the_critiques_turn_follows_the_responses_turn(model: VisionLanguage) ->
 
 
 def test_generation_is_greedy_and_ends_with_the_turn(model: VisionLanguage) -> None:
-    prefixes = [model.encoder.prefix("a longer question than that", [RED]), model.encoder.prefix("b", [RED])]
-    seen = [model.see(prefix) for prefix in prefixes]
-    rows = model.rows(prefixes, [[Suffix([], [])]] * 2, left=True)
-    together = model.generate(rows, seen, 6)
+    prefixes, suffixes, seen = three_responses(model)
+    together = model.generate(prefixes, suffixes, seen, 6)
     alone = [
-        model.generate(model.rows([prefix], [[Suffix([], [])]], left=True), [one], 6)[0]
-        for prefix, one in zip(prefixes, seen, strict=True)
+        model.generate([prefix], [[each]], [one], 6)[0]
+        for prefix, some, one in zip(prefixes, suffixes, seen, strict=True)
+        for each in some
     ]
     assert together == alone
     assert all(len(each) <= 6 for each in together)
+
+
+@pytest.mark.parametrize("bare", [True, False])
+def test_a_shared_prefix_is_continued_as_transformers_does(model: VisionLanguage, bare: bool) -> None:
+    prefixes, suffixes, seen = three_responses(model)
+    suffixes = [[Suffix([], [])], [Suffix([], [])]] if bare else suffixes
+    model.ends = set()  # no early end: what differs late differs too
+    shared = model.generate(prefixes, suffixes, seen, 8)
+    assert shared == generation.plainly(model, prefixes, suffixes, seen, 8)
+    assert len(shared) == sum(len(each) for each in suffixes)
 
 
 def test_with_the_adapter_off_the_model_is_its_own_reference(model: VisionLanguage, data: Path) -> None:
@@ -133,8 +147,8 @@ def test_with_the_adapter_off_the_model_is_its_own_reference(model: VisionLangua
     policy = Policy(model, MmDpo())
     with torch.no_grad():
         before = policy.tell(samples).sums
-        models.add_lora(model, 4, 8.0, 0.0, "all")
-        for name, each in models.trainable(model).items():
+        adapters.add_lora(model, 4, 8.0, 0.0, "all")
+        for name, each in adapters.trainable(model).items():
             assert "lora" in name
             each.add_(0.05)
         after = policy.tell(samples).sums
@@ -145,29 +159,29 @@ def test_with_the_adapter_off_the_model_is_its_own_reference(model: VisionLangua
 
 
 def test_lora_adapts_the_language_model_and_leaves_the_vision_encoder(model: VisionLanguage) -> None:
-    models.add_lora(model, 4, 8.0, 0.0, "attention")
-    names = list(models.trainable(model))
+    adapters.add_lora(model, 4, 8.0, 0.0, "attention")
+    names = list(adapters.trainable(model))
     assert names
     assert all("language_model" in name and "self_attn" in name for name in names)
 
 
 @pytest.mark.parametrize("freeze", [True, False])
 def test_full_fine_tuning_freezes_the_vision_encoder_if_asked(model: VisionLanguage, freeze: bool) -> None:
-    models.train_fully(model, freeze_vision=freeze)
-    assert any("visual" in name for name in models.trainable(model)) is not freeze
+    adapters.train_fully(model, freeze_vision=freeze)
+    assert any("visual" in name for name in adapters.trainable(model)) is not freeze
     assert model.vision_trains is not freeze
 
 
 def test_a_reward_without_critiques_reads_every_response(model: VisionLanguage, data: Path) -> None:
     samples = list(read_dataset(data).samples.values())[:2]
-    judge = RewardModel(model, models.score_head(model, 0.0), Reward(), critical=False)
+    judge = RewardModel(model, heads.score_head(model, 0.0), Reward(), critical=False)
     assert judge.judge(samples, {}).rewards.shape == (8,)
 
 
 def test_a_reward_with_critiques_reads_the_critique(model: VisionLanguage, data: Path) -> None:
     sample = next(iter(read_dataset(data).samples.values()))
     key = (sample.id, sample.responses[0].id)
-    judge = RewardModel(model, models.score_head(model, 0.0), Reward(), critical=True)
+    judge = RewardModel(model, heads.score_head(model, 0.0), Reward(), critical=True)
     good, bad = (judge.judge([sample], {key: text}) for text in ("right, clear", "wrong"))
     assert good.rewards.shape == (1,)
     assert good.rewards.item() != bad.rewards.item()
