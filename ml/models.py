@@ -19,6 +19,7 @@ from ml import generation, packing, without_torchvision
 from ml.config import Config
 from ml.encoding import Encoder, Prefix, Suffix
 from ml.errors import BaseModelNotFound, ConfigError
+from ml.features import Deep, joined
 from ml.packing import Rows
 
 BOTH_WAYS = ("gemma3", "paligemma")
@@ -61,7 +62,9 @@ class VisionLanguage:
             return None
         inputs = {n: v.to(self.device) for n, v in prefix.vision.items() if n in self._vision_takes}
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.vision_trains), self.precision():
-            return self.net.get_image_features(**inputs, return_dict=True).pooler_output
+            out = self.net.get_image_features(**inputs, return_dict=True)
+        layers = getattr(out, "deepstack_features", None)
+        return Deep(list(out.pooler_output), [list(each) for each in layers]) if layers else out.pooler_output
 
     def see_together(self, prefixes: Sequence[Prefix]) -> list[Any]:
         """`see` for several prefixes in one pass, where the family gives features picture by picture.
@@ -70,7 +73,7 @@ class VisionLanguage:
         """
         counts = [prefix.images for prefix in prefixes]
         found = self._seen_at_once(prefixes) if all(counts) and len(counts) > 1 else None
-        if not isinstance(found, list | tuple) or len(found) != sum(counts):
+        if isinstance(found, Deep) or not isinstance(found, list | tuple) or len(found) != sum(counts):
             return [self.see(prefix) for prefix in prefixes]
         ends = list(accumulate(counts))
         return [list(found[end - count : end]) for end, count in zip(ends, counts, strict=True)]
@@ -187,7 +190,7 @@ class VisionLanguage:
             inputs["mm_token_type_ids"] = rows.token_types
         features = [seen[owner] for owner in rows.owners if seen[owner] is not None]
         if features:
-            inputs["mm_encoder_outputs"] = {"image": _features(features)}
+            inputs["mm_encoder_outputs"] = {"image": joined(features)}
             inputs |= self._shapes(rows)
         return inputs
 
@@ -282,12 +285,3 @@ def _ends_of(net: Any, processor: Any) -> set[int]:
     stops = net.generation_config.eos_token_id
     listed = stops if isinstance(stops, list) else [stops]
     return {each for each in [*listed, processor.tokenizer.eos_token_id] if each is not None}
-
-
-def _features(features: list[Any]) -> Any:
-    """Features of all rows, one after the other, in the shape in which the family gave them for one."""
-    from transformers.modeling_outputs import BaseModelOutputWithPooling
-
-    as_tensor = isinstance(features[0], Tensor)
-    whole: Any = torch.cat(features) if as_tensor else [part for each in features for part in each]
-    return BaseModelOutputWithPooling(pooler_output=whole)

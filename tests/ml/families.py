@@ -186,4 +186,41 @@ def qwen2_5_vl(folder: Path, data: Path) -> None:
     Qwen2_5_VLProcessor(pictures, words, video, chat_template=tiny.TEMPLATE).save_pretrained(folder)
 
 
-FAMILIES = (llava, idefics3, llava_onevision, internvl, smolvlm, qwen2_5_vl)
+def qwen3_vl(folder: Path, data: Path) -> None:
+    """Hands the features of a picture to its first layers, too."""
+    from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration, Qwen3VLProcessor
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+    words = tokenizer(data)
+    token = words.convert_tokens_to_ids
+    rope = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 3, 3], "mrope_interleaved": True}
+    config = Qwen3VLConfig(
+        text_config={
+            **TEXT,
+            "head_dim": 16,
+            "vocab_size": len(words),
+            "eos_token_id": token("<|im_end|>"),
+            "rope_parameters": rope,
+        },
+        vision_config={
+            "depth": 2,
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_heads": 2,
+            "out_hidden_size": 32,
+            "patch_size": 8,
+            "num_position_embeddings": 16,
+            "deepstack_visual_indexes": [0, 1],
+        },
+        image_token_id=token("<|image_pad|>"),
+        video_token_id=token("<|video_pad|>"),
+        vision_start_token_id=token("<|vision_start|>"),
+        vision_end_token_id=token("<|vision_end|>"),
+    )
+    Qwen3VLForConditionalGeneration(config).save_pretrained(folder)
+    pictures = Qwen2VLImageProcessorPil(patch_size=8, min_pixels=1024, max_pixels=4096)
+    video = without_torchvision.video_processor({"patch_size": 8, "video_processor_type": "Qwen3VLVideoProcessor"})
+    Qwen3VLProcessor(pictures, words, video, chat_template=tiny.TEMPLATE).save_pretrained(folder)
+
+
+FAMILIES = (llava, idefics3, llava_onevision, internvl, smolvlm, qwen2_5_vl, qwen3_vl)
