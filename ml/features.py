@@ -22,10 +22,10 @@ def joined(features: list[Any]) -> Any:
     from transformers.modeling_outputs import BaseModelOutputWithPooling
 
     if isinstance(features[0], Deep):
-        out: Any = BaseModelOutputWithPooling(pooler_output=[part for each in features for part in each.pooled])
-        out.deepstack_features = [
-            [part for each in features for part in each.layers[layer]] for layer in range(len(features[0].layers))
-        ]
+        pooled: Any = [part for each in features for part in each.pooled]
+        out: Any = BaseModelOutputWithPooling(pooler_output=pooled)
+        by_layer = zip(*(each.layers for each in features), strict=True)
+        out.deepstack_features = [[part for some in layer for part in some] for layer in by_layer]
         return out
     as_tensor = isinstance(features[0], Tensor)
     whole: Any = torch.cat(features) if as_tensor else [part for each in features for part in each]
