@@ -50,7 +50,11 @@ mountForms({ flush: saving.flush, tell });
 
 $("#submit").addEventListener("click", sending.submit);
 $("[data-sign-in]").addEventListener("click", () => signIn().then((yes) => yes && saving.flush()));
-$("[data-typed]").addEventListener("keydown", (event) => event.key === "Enter" && !event.ctrlKey && !event.metaKey && $("[data-rank-reason]").focus());
+$("[data-typed]").addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || event.ctrlKey || event.metaKey || event.isComposing) return;
+  event.preventDefault();
+  $("[data-rank-reason]").focus();
+});
 mountKeys({
   submit: sending.submit,
   m: matrix.focus,

@@ -2,63 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Iterator
-
-import pytest
 import sqlalchemy as sa
-import uvicorn
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 from sqlalchemy.orm import Session
 
-from app.accounts.actions import sign_in
-from app.accounts.guard import COOKIE
 from app.annotations.tables import Annotation, Draft
-from app.main import app
 from app.tasks.tables import Lease
-from tests import cast
-from tests.app.annotations import desk
-
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-@pytest.fixture
-def address(session: Session) -> Iterator[str]:
-    """The site, served from this process on a free port."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="off"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
-
-
-@pytest.fixture
-def bob(session: Session, address: str) -> Iterator[Page]:
-    """An annotator's browser, on the page of his first task."""
-    person = desk.annotator(session, desk.project(session)).user
-    secret = sign_in(session, person.email, cast.PASSWORD)
-    session.commit()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
-        context = browser.new_context(viewport={"width": 1440, "height": 900})
-        context.add_cookies([{"name": COOKIE, "value": secret, "url": address}])
-        page = context.new_page()
-        page.problems = []  # type: ignore[attr-defined]
-        page.on("pageerror", lambda problem: page.problems.append(str(problem)))  # type: ignore[attr-defined]
-        page.goto(f"{address}/projects/streets/annotate")
-        yield page
-        assert page.problems == []  # type: ignore[attr-defined]
-        browser.close()
 
 
 def fill_everything(page: Page) -> None:
