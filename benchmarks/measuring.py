@@ -33,7 +33,7 @@ class Meter:
 
 
 def flops_of(work: Callable[[], object]) -> float:
-    """Floating-point operations of matrix products, as torch counts them; the masked attention kernel of CPUs is not."""
+    """Floating-point operations of matrix products, as torch counts them (a CPU's masked attention it does not)."""
     from torch.utils.flop_counter import FlopCounterMode
 
     counter = FlopCounterMode(display=False)
