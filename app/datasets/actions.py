@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,46 +15,60 @@ from app.accounts.actions import audit
 from app.core import storage
 from app.core.db import Session
 from app.datasets import folder as folders
-from app.datasets import queries
+from app.datasets import queries, tallying
 from app.datasets.counting import Census
 from app.datasets.lines import Lines, lines_of
 from app.datasets.refusals import BadFreeze, NoPairs
 from app.datasets.splits import split
 from app.datasets.tables import Dataset
+from app.datasets.voting import RULES, Choice
 from app.projects.guard import Seat
 from app.projects.tables import Project
+from app.quality.reliability import Reliability
 from app.samples.tables import Sample
+
+CHOICE = Choice()
 
 
 class Plan(NamedTuple):
-    """What a freeze would take: the accepted revisions, the samples that make pairs, and each sample's split."""
+    """What a freeze would take: the ballots, how they become one order, the paired samples, each sample's split."""
 
-    rows: list[queries.Accepted]
+    ballots: queries.Ballots
+    choice: Choice
+    learnt: Reliability | None
+    """Everybody's reliability, where the rule weighs by it."""
     paired: set[int]
     splits: dict[int, str]
 
 
-def freeze(session: Session, seat: Seat, name: str, held_out_share: float = 0.2, seed: int = 0) -> Dataset:
-    """Accepted and corrected annotations as a dataset folder and its row.
+def freeze(
+    session: Session, seat: Seat, name: str, held_out_share: float = 0.2, seed: int = 0, choice: Choice = CHOICE
+) -> Dataset:
+    """Judgements as a dataset folder and its row.
 
-    held_out_share: of the samples, 0 to 0.9. The same annotations, name, share and seed give the same bytes.
+    held_out_share: of the samples, 0 to 0.9. The same annotations, name, share, seed and choice give the same bytes.
     Raises BadFreeze, NoPairs, MediumMissing; then nothing is changed and no folder stays.
     """
     name = _checked_name(name)
-    plan = planned(session, seat, held_out_share, seed)
+    plan = planned(session, seat, held_out_share, seed, choice)
     if not plan.paired:
         raise NoPairs(
-            "No accepted annotation makes a preference pair.",
+            "No annotation that the rule takes makes a preference pair.",
             "annotations",
-            "Accept annotations under Reviews first.",
+            "Accept annotations under Reviews first, or choose another rule.",
         )
     dataset = _row(session, seat, name)
     place = storage.dataset_folder(dataset.id)
     census, credits = Census(), set[str]()
     with folders.made_whole(place) as aside:
         folders.write_lines(aside, _counted(_found(session, plan), census, credits))
-        counts = census.as_counts()
-        settings = {"held_out_share": held_out_share, "seed": seed, "left_out": census.as_left_out()}
+        counts, left_out = census.as_counts(), census.as_left_out(plan.ballots.left_out)
+        settings = {
+            "held_out_share": held_out_share,
+            "seed": seed,
+            "aggregation": _told(plan),
+            "left_out": left_out,
+        }
         folders.write_card(aside, _card(seat, name, counts, settings, sorted(credits)))
         dataset.sha256 = folders.seal(aside)
     dataset.counts, dataset.settings = counts, settings
@@ -63,39 +78,67 @@ def freeze(session: Session, seat: Seat, name: str, held_out_share: float = 0.2,
     return dataset
 
 
+def _told(plan: Plan) -> dict[str, Any]:
+    """The choice, and by whose reliability votes were weighed: lowest, highest and how many people."""
+    settings = plan.choice.as_settings()
+    if plan.learnt is None:
+        return settings
+    known = sorted(plan.learnt.accuracy.values())
+    bounds = {"lowest": round(known[0], 4), "highest": round(known[-1], 4)} if known else {}
+    return {**settings, "reliability": {"people": len(known), **bounds}}
+
+
 def preview(
-    session: Session, seat: Seat, held_out_share: float = 0.2, seed: int = 0
+    session: Session, seat: Seat, held_out_share: float = 0.2, seed: int = 0, choice: Choice = CHOICE
 ) -> tuple[dict[str, Any], dict[str, int]]:
     """The counts that a freeze would have now, and what it would leave out. Raises BadFreeze."""
     census = Census()
-    for _ in _counted(_found(session, planned(session, seat, held_out_share, seed)), census, set()):
+    plan = planned(session, seat, held_out_share, seed, choice)
+    for _ in _counted(_found(session, plan), census, set()):
         pass
-    return census.as_counts(), census.as_left_out()
+    return census.as_counts(), census.as_left_out(plan.ballots.left_out)
 
 
-def planned(session: Session, seat: Seat, held_out_share: float, seed: int) -> Plan:
+def planned(session: Session, seat: Seat, held_out_share: float, seed: int, choice: Choice) -> Plan:
     """The annotations as they are now, pinned: what is accepted later waits for the next dataset."""
     if not math.isfinite(held_out_share) or not 0 <= held_out_share <= 0.9:
         raise BadFreeze(f"The held-out share is 0 to 0.9, not {held_out_share:g}.", "held_out_share")
     if not 0 <= seed < 2**31:
         raise BadFreeze("A seed is a whole number from 0 to 2147483647.", "seed")
-    rows = queries.accepted(session, seat.project.id)
-    paired = {judged.sample.id for judged in queries.judged(session, rows) if lines_of(judged, "").pairs}
+    _check(choice)
+    ballots, learnt = tallying.taken(session, seat, choice)
+    decided = tallying.decided(session, ballots.rows, choice, learnt)
+    paired = {sample_id for sample_id, _, outcome in decided if outcome.kept}
     blobs = queries.blobs_of(session, seat.project.id)
-    of_rows = {row.sample_id: blobs.get(row.sample_id, set()) for row in rows}
-    return Plan(rows, paired, split(of_rows, paired, held_out_share, seed))
+    of_rows = {row.sample_id: blobs.get(row.sample_id, set()) for row in ballots.rows}
+    return Plan(ballots, choice, learnt, paired, split(of_rows, paired, held_out_share, seed))
+
+
+def _check(choice: Choice) -> None:
+    if choice.rule not in RULES:
+        raise BadFreeze(f"“{choice.rule[:40]}” is none of the rules {', '.join(RULES)}.", "rule")
+    if not 1 <= choice.minimum <= 20:
+        raise BadFreeze(f"The least votes for a pair are 1 to 20, not {choice.minimum}.", "minimum")
+    if not math.isfinite(choice.confidence) or not 0.5 <= choice.confidence < 1:
+        raise BadFreeze(f"The least chance is 0.5 up to 0.999, not {choice.confidence:g}.", "confidence")
 
 
 def _found(session: Session, plan: Plan) -> Iterator[tuple[Sample, Lines, int]]:
-    for judged in queries.judged(session, plan.rows):
-        yield judged.sample, lines_of(judged, plan.splits[judged.sample.id]), len(judged.contents)
+    """Each sample with its lines and how many annotations could not judge it."""
+    for batch in queries.by_sample(plan.ballots.rows):
+        samples = queries.samples(session, [ballots[0].sample_id for ballots in batch])
+        ballots = [ballot for each in batch for ballot in each]
+        many = Counter(ballot.sample_id for ballot in ballots)
+        for sample_id, voters, outcome in tallying.decided(session, ballots, plan.choice, plan.learnt):
+            lines = lines_of(samples[sample_id], voters, outcome, plan.splits[sample_id])
+            yield samples[sample_id], lines, many[sample_id] - lines.judges
 
 
 def _counted(
     found: Iterator[tuple[Sample, Lines, int]], census: Census, credits: set[str]
 ) -> Iterator[tuple[Sample, Lines]]:
-    for sample, lines, many in found:
-        census.add(lines, many)
+    for sample, lines, unable in found:
+        census.add(lines, unable)
         if lines.sample is not None and sample.credit:
             credits.add(sample.credit)
         yield sample, lines

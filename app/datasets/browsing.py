@@ -38,6 +38,9 @@ class Shown(NamedTuple):
 
     chosen: Side
     rejected: Side
+    votes: dict[str, int] | None
+    """for, against, tied; None in datasets frozen before votes were kept."""
+    confidence: float | None
 
 
 class Group(NamedTuple):
@@ -58,15 +61,20 @@ def page_of(dataset_id: int, filters: Filters, after: int) -> tuple[list[Group],
     for sample, pair in found[:PAGE]:
         if not groups or groups[-1].line["id"] != sample.line["id"]:
             groups.append(Group(sample.line, []))
-        groups[-1].pairs.append(Shown(side_of(sample, pair["chosen"]), side_of(sample, pair["rejected"])))
+        groups[-1].pairs.append(_shown(sample, pair))
     return groups, after + PAGE if len(found) > PAGE else None
 
 
-def _pairs(dataset_id: int, filters: Filters) -> Iterator[tuple[FrozenSample, dict[str, str]]]:
+def _pairs(dataset_id: int, filters: Filters) -> Iterator[tuple[FrozenSample, dict[str, Any]]]:
     for sample in reading.samples(dataset_id):
         if filters.pass_(sample.line):
             for pair in sample.pairs:
                 yield sample, pair
+
+
+def _shown(sample: FrozenSample, pair: dict[str, Any]) -> Shown:
+    chosen, rejected = (side_of(sample, pair[side]) for side in ("chosen", "rejected"))
+    return Shown(chosen, rejected, pair.get("votes"), pair.get("confidence"))
 
 
 def side_of(sample: FrozenSample, key: str) -> Side:

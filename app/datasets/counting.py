@@ -18,17 +18,18 @@ class Census:
         self.left_out: Counter[str] = Counter()
         self.parts: dict[str, dict[str, Counter[str]]] = {"split": {}, "question_type": {}, "domain": {}}
 
-    def add(self, lines: Lines, annotations: int) -> None:
-        self.left_out["pairs_without_majority"] += lines.dropped
+    def add(self, lines: Lines, unable: int) -> None:
+        """unable: annotations of the sample that could not judge it."""
+        self.left_out += lines.fallen
+        self.left_out["annotations_that_could_not_judge"] += unable
         if lines.sample is None:
-            self.left_out["annotations_that_could_not_judge"] += annotations
             return
         responses = lines.sample["responses"]
         counts = Counter(
             samples=1,
             pairs=len(lines.pairs),
             responses=len(responses),
-            annotations=annotations,
+            annotations=lines.judges,
             ties=int(lines.sample["tie"]),
             reasons=sum(bool(each["critique"].strip()) for each in responses),
             positives=sum(each["origin"] == "positive" for each in responses),
@@ -38,8 +39,9 @@ class Census:
         for part, groups in self.parts.items():
             groups.setdefault(lines.sample[part], Counter()).update(samples=1, pairs=len(lines.pairs))
 
-    def as_left_out(self) -> dict[str, int]:
-        return {name: count for name, count in sorted(self.left_out.items()) if count}
+    def as_left_out(self, before: Counter[str]) -> dict[str, int]:
+        """before: what was left out before any pair was looked at."""
+        return {name: count for name, count in sorted((self.left_out + before).items()) if count}
 
     def as_counts(self) -> dict[str, Any]:
         """Totals, then samples and pairs of each split, question type and domain."""

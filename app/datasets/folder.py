@@ -15,6 +15,7 @@ import orjson
 from app.core import storage
 from app.datasets.lines import Lines, medium_path
 from app.datasets.refusals import MediumMissing
+from app.datasets.voting import RULES, Vote
 from app.samples.tables import Sample
 
 
@@ -39,10 +40,20 @@ def write_lines(folder: Path, found: Iterable[tuple[Sample, Lines]]) -> None:
             if lines.sample is None:
                 continue
             samples.write(line_of(lines.sample))
-            for pair in lines.pairs:
-                row = {"sample": lines.sample["id"], "chosen": pair.chosen, "rejected": pair.rejected}
-                pairs.write(line_of({**row, "split": lines.sample["split"]}))
+            for vote in lines.pairs:
+                pairs.write(line_of(_pair_line(lines.sample, vote)))
             _bring_media(folder, sample)
+
+
+def _pair_line(sample: dict[str, Any], vote: Vote) -> dict[str, Any]:
+    return {
+        "sample": sample["id"],
+        "chosen": vote.pair.chosen,
+        "rejected": vote.pair.rejected,
+        "split": sample["split"],
+        "votes": {"for": vote.votes_for, "against": vote.against, "tied": vote.tied},
+        "confidence": vote.confidence,
+    }
 
 
 def line_of(row: dict[str, Any]) -> bytes:
@@ -82,7 +93,9 @@ def card_text(card: dict[str, Any]) -> str:
         _table(("what", "count"), [(name, f"{count:,}") for name, count in rows]),
         _table(("part", "samples", "pairs"), [(n, f"{c['samples']:,}", f"{c['pairs']:,}") for n, c in parts]),
         "Pairs are all comparisons of unlike rank; a positive sample beats, a negative one loses to its tied group. "
-        "Where several people judged a sample, a pair is kept when more of them prefer it than oppose it.",
+        "Each pair of pairs.jsonl carries its votes and its confidence.",
+        "## How several judgements became one order",
+        how_text(settings["aggregation"]),
         f"Held out: whole samples, share {settings['held_out_share']:g}, seed {settings['seed']}; samples that share "
         "a picture are never in both splits.",
         _table(("left out", "count"), [(n.replace("_", " "), f"{c:,}") for n, c in settings["left_out"].items()]),
@@ -90,6 +103,22 @@ def card_text(card: dict[str, Any]) -> str:
         "## Pictures\n\n" + "\n".join(f"- {credit}" for credit in card["credits"]) if card["credits"] else "",
     ]
     return "\n\n".join(line for line in lines if line) + "\n"
+
+
+def how_text(chosen: dict[str, Any]) -> str:
+    """The rule in words, with its bounds."""
+    rule = RULES[chosen["rule"]]
+    told = [f"{rule.title}. {rule.sentence}"]
+    if "minimum" in chosen:
+        told.append(f"At least {chosen['minimum']} votes for a pair.")
+    if "confidence" in chosen:
+        told.append(f"A pair is right with a chance of at least {chosen['confidence']:g}.")
+    if people := chosen.get("reliability", {}).get("people"):
+        bounds = chosen["reliability"]
+        told.append(f"Reliability of {people} people: {bounds['lowest']:.2f} to {bounds['highest']:.2f}.")
+    if chosen.get("waiting"):
+        told.append("Annotations that waited for a verdict voted too.")
+    return " ".join(told)
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from statistics import mean
 from typing import Any, NamedTuple
 
 from app.annotations.schemas import DraftContent
 from app.datasets import pairs
-from app.datasets.queries import Judged
-from app.samples.tables import Medium
+from app.datasets.voting import Outcome, Vote, Voter
+from app.samples.tables import Medium, Sample
 
 ENDINGS = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp", "image/gif": ".gif"}
 
 
 class Lines(NamedTuple):
-    """`sample` is None where nobody could judge it. dropped: pairs without a majority."""
+    """`sample` is None where nobody could judge it. fallen: pairs that were not kept, by the reason."""
 
     sample: dict[str, Any] | None
-    pairs: list[pairs.Pair]
-    dropped: int
+    pairs: list[Vote]
+    fallen: Counter[str]
+    judges: int
+    """Annotations or decisions that could judge; the others of the sample could not."""
 
 
-def lines_of(judged: Judged, split: str) -> Lines:
+def lines_of(sample: Sample, voters: list[Voter], outcome: Outcome, split: str) -> Lines:
     """The line of samples.jsonl and the pairs of one sample."""
-    contents = {id: DraftContent.model_validate(content) for id, content in judged.contents.items()}
-    contents = {id: content for id, content in contents.items() if content.cannot_judge is None}
-    if not contents:
-        return Lines(None, [], 0)
-    agreed = pairs.agree([pairs.pairs_of(content, id) for id, content in contents.items()])
-    sample = judged.sample
-    first = next(iter(contents.values()))
+    if not voters:
+        return Lines(None, [], Counter(), 0)
+    contents = {voter.author: voter.content for voter in voters}
+    first = voters[0].content
     line = {
         "id": f"s{sample.id}",
         "split": split,
@@ -37,27 +37,28 @@ def lines_of(judged: Judged, split: str) -> Lines:
         "question_type": sample.question_type,
         "prompt": sample.prompt,
         "media": [{"kind": medium.kind, "path": medium_path(medium)} for medium in sample.seen],
-        "responses": responses_of(judged, contents),
+        "responses": responses_of(sample, voters),
         "tie": all(content.tie for content in contents.values()),
         "rank_reason": first.rank_reason,
     }
-    return Lines(line, sorted(agreed.kept), agreed.dropped)
+    return Lines(line, outcome.kept, outcome.fallen, len(voters))
 
 
 def medium_path(medium: Medium) -> str:
     return f"media/{medium.blob_sha256}{ENDINGS.get(medium.media_type, '')}"
 
 
-def responses_of(judged: Judged, contents: dict[int, DraftContent]) -> list[dict[str, Any]]:
+def responses_of(sample: Sample, voters: list[Voter]) -> list[dict[str, Any]]:
     """The models' responses in their order, then what annotators wrote to break a tie."""
-    ranks = pairs.ranks_of(contents)
+    contents = {voter.author: voter.content for voter in voters}
+    ranks = pairs.ranks_of(contents, {voter.author: voter.weight for voter in voters})
     rows = [
         _response(pairs.key_of(each.id), each.text, each.model, "model", ranks)
         | {
             "scores": _mean_scores(str(each.id), contents),
             "critique": next((c.reasons[str(each.id)] for c in contents.values() if c.reasons.get(str(each.id))), ""),
         }
-        for each in judged.sample.responses
+        for each in sample.responses
     ]
     for id, content in contents.items():
         if content.positive is not None:
@@ -72,7 +73,7 @@ def _response(key: str, text: str, model: str | None, origin: str, ranks: dict[s
     return {**row, "scores": {}, "critique": ""}
 
 
-def _mean_scores(response: str, contents: dict[int, DraftContent]) -> dict[str, float]:
+def _mean_scores(response: str, contents: dict[str, DraftContent]) -> dict[str, float]:
     marks: dict[str, list[int]] = {}
     for content in contents.values():
         for criterion, score in content.scores.get(response, {}).items():

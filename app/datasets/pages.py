@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Form, Path, Query, Request
+from fastapi import APIRouter, Depends, Form, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from app.core import storage
 from app.core.db import Db, Session
 from app.core.errors import NotFound
 from app.core.html import page, redirect, wants_json
-from app.datasets import actions, browsing, export, queries, reading, uses
+from app.datasets import actions, browsing, export, folder, queries, reading, tallying, uses
+from app.datasets.actions import CHOICE
 from app.datasets.refusals import BadFreeze, NoPairs
 from app.datasets.tables import Dataset
+from app.datasets.voting import RULES, Choice
 from app.projects.guard import Overseer, Researcher, Seat
 
 router = APIRouter(prefix="/projects/{slug}/datasets")
@@ -28,12 +30,36 @@ def list_page(request: Request, session: Db, seat: Overseer) -> Response:
     return page(request, "datasets/list.html", datasets=queries.datasets(session, seat))
 
 
+def _asked(
+    rule: Annotated[str, Query(max_length=40)] = CHOICE.rule,
+    minimum: int = CHOICE.minimum,
+    confidence: Share = CHOICE.confidence,
+    waiting: bool = False,
+) -> Choice:
+    return Choice(rule, minimum, confidence, waiting)
+
+
+def _given(
+    rule: Annotated[str, Form(max_length=40)] = CHOICE.rule,
+    minimum: Annotated[int, Form()] = CHOICE.minimum,
+    confidence: Annotated[float, Form()] = CHOICE.confidence,
+    waiting: Annotated[bool, Form()] = False,
+) -> Choice:
+    return Choice(rule, minimum, confidence, waiting)
+
+
 @router.get("/new")
 def new_page(
-    request: Request, session: Db, seat: Researcher, name: str = "", held_out_share: Share = 0.2, seed: int = 0
+    request: Request,
+    session: Db,
+    seat: Researcher,
+    choice: Annotated[Choice, Depends(_asked)],
+    name: str = "",
+    held_out_share: Share = 0.2,
+    seed: int = 0,
 ) -> Response:
     """What would be frozen now, counted before anything is written."""
-    return _form(request, session, seat, name, held_out_share, seed)
+    return _form(request, session, seat, name, held_out_share, seed, choice)
 
 
 def _form(
@@ -43,13 +69,16 @@ def _form(
     name: str,
     share: float,
     seed: int,
+    choice: Choice,
     refusal: BadFreeze | NoPairs | None = None,
 ) -> Response:
     try:
-        counts, left_out = actions.preview(session, seat, share, seed)
+        counts, left_out = actions.preview(session, seat, share, seed, choice)
+        effects = tallying.effects(session, seat, choice)
     except BadFreeze as problem:
-        refusal, counts, left_out = problem, None, {}
+        refusal, counts, left_out, effects = problem, None, {}, []
     context = {"name": name, "share": share, "seed": seed, "counts": counts, "left_out": left_out}
+    context |= {"choice": choice, "rules": RULES, "effects": effects}
     return page(request, "datasets/new.html", refusal.status if refusal else 200, refusal=refusal, **context)
 
 
@@ -59,15 +88,16 @@ def freeze(
     session: Db,
     seat: Researcher,
     name: Annotated[str, Form(max_length=1000)],
+    choice: Annotated[Choice, Depends(_given)],
     held_out_share: Annotated[float, Form()] = 0.2,
     seed: Annotated[int, Form()] = 0,
 ) -> Response:
     try:
-        dataset = actions.freeze(session, seat, name, held_out_share, seed)
+        dataset = actions.freeze(session, seat, name, held_out_share, seed, choice)
     except (BadFreeze, NoPairs) as refusal:
         if wants_json(request):
             raise
-        return _form(request, session, seat, name, held_out_share, seed, refusal)
+        return _form(request, session, seat, name, held_out_share, seed, choice, refusal)
     return redirect(f"/projects/{seat.project.slug}/datasets/{dataset.id}")
 
 
@@ -96,6 +126,8 @@ def dataset_page(
         after=after,
         more=more,
         uses=uses.uses_of(session, seat, dataset),
+        # Datasets frozen before there was a choice kept accepted annotations by majority.
+        how=folder.how_text(dataset.settings.get("aggregation", {"rule": "accepted"})),
         formats=export.FORMATS,
     )
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased, joinedload, selectinload
 
-from app.annotations.tables import Annotation, Review, Revision
+from app.annotations.tables import Adjudication, Annotation, Review, Revision
 from app.core.db import Session
 from app.core.errors import NotFound
 from app.datasets.tables import Dataset
@@ -19,58 +20,97 @@ from app.samples.tables import Medium, Sample
 BATCH = 200
 
 
-class Judged(NamedTuple):
-    """A sample with the contents of its accepted annotations, by annotation id, the first one first."""
-
-    sample: Sample
-    contents: dict[int, dict[str, Any]]
-
-
-class Accepted(NamedTuple):
-    """An accepted or corrected annotation, at the revision that was accepted."""
+class Ballot(NamedTuple):
+    """An annotation at its latest revision, or a reviewer's decision over a sample."""
 
     sample_id: int
-    annotation_id: int
-    revision_id: int
+    author: str
+    """ "a7" for annotation 7, "d5" for decision 5."""
+    source: int
+    """The id of the revision or the decision that has the content."""
+    user_id: int
+    verdict: str | None
 
 
-def accepted(session: Session, project_id: int) -> list[Accepted]:
-    """By sample, then in the order in which they were accepted."""
+class Ballots(NamedTuple):
+    """Those that vote, by sample and in the order of their verdicts; the others counted by their state."""
+
+    rows: list[Ballot]
+    left_out: Counter[str]
+
+
+def ballots(session: Session, project_id: int, takes: Sequence[str | None], decisions: bool) -> Ballots:
+    """takes: the verdicts with which an annotation votes (None: waits for one).
+
+    decisions: a sample that a reviewer decided over has that decision as its only voter.
+    """
     newer = aliased(Revision)
     newest = sa.select(sa.func.max(newer.id)).where(newer.annotation_id == Annotation.id).scalar_subquery()
     rows = session.execute(
-        sa.select(Annotation.sample_id, Annotation.id, Revision.id)
+        sa.select(Annotation.sample_id, Annotation.id, Revision.id, Annotation.user_id, Review.verdict)
         .join(Revision, Revision.annotation_id == Annotation.id)
-        .join(Review, Review.revision_id == Revision.id)
-        .where(
-            Annotation.project_id == project_id,
-            Revision.id == newest,
-            Review.verdict.in_(["accept", "correct"]),
-        )
-        .order_by(Annotation.sample_id, Review.id)
+        .outerjoin(Review, Review.revision_id == Revision.id)
+        .where(Annotation.project_id == project_id, Revision.id == newest)
+        .order_by(Annotation.sample_id, Review.id.nulls_last(), Annotation.id)
+    ).all()
+    decided = _decisions(session, project_id) if decisions else {}
+    voting, left_out = list(decided.values()), Counter[str]()
+    for sample, annotation, revision, user, verdict in rows:
+        if sample in decided:
+            left_out["annotations_decided_over"] += 1
+        elif verdict in takes:
+            voting.append(Ballot(sample, f"a{annotation}", revision, user, verdict))
+        else:
+            left_out[LEFT_OUT[verdict]] += 1
+    return Ballots(sorted(voting, key=lambda ballot: ballot.sample_id), left_out)
+
+
+LEFT_OUT = {
+    None: "annotations_waiting_for_a_verdict",
+    "return": "annotations_sent_back",
+    "reject": "annotations_rejected",
+    "adjudicate": "annotations_decided_over",
+    "reannotate": "annotations_set_aside",
+}
+
+
+def _decisions(session: Session, project_id: int) -> dict[int, Ballot]:
+    """Sample → the decision that holds."""
+    rows = session.execute(
+        sa.select(Adjudication.sample_id, Adjudication.id, Adjudication.author_id)
+        .where(Adjudication.project_id == project_id)
+        .order_by(Adjudication.number)
     )
-    return [Accepted(*row) for row in rows]
+    return {sample: Ballot(sample, f"d{id}", id, author, DECISION) for sample, id, author in rows}
 
 
-def judged(session: Session, rows: list[Accepted]) -> Iterator[Judged]:
-    """The samples of these annotations with media, responses and contents, a batch in memory at a time."""
-    by_sample = groupby(rows, key=lambda row: row.sample_id)
-    grouped = ((sample_id, list(each)) for sample_id, each in by_sample)
+DECISION = "decision"
+
+
+def by_sample(rows: list[Ballot]) -> Iterator[list[list[Ballot]]]:
+    """Batches of samples' ballots."""
+    grouped = (list(each) for _, each in groupby(rows, key=lambda row: row.sample_id))
     while batch := list(islice(grouped, BATCH)):
-        samples = _samples(session, [sample_id for sample_id, _ in batch])
-        contents = _contents(session, [row.revision_id for _, each in batch for row in each])
-        for sample_id, each in batch:
-            yield Judged(samples[sample_id], {row.annotation_id: contents[row.revision_id] for row in each})
+        yield batch
 
 
-def _samples(session: Session, ids: list[int]) -> dict[int, Sample]:
+def contents(session: Session, rows: Iterable[Ballot]) -> dict[str, dict[str, Any]]:
+    """Author → content."""
+    of = {
+        table: {row.source: row.author for row in rows if (row.verdict == DECISION) is (table is Adjudication)}
+        for table in (Revision, Adjudication)
+    }
+    return {
+        authors[id]: content
+        for table, authors in of.items()
+        if authors
+        for id, content in session.execute(sa.select(table.id, table.content).where(table.id.in_(authors)))
+    }
+
+
+def samples(session: Session, ids: list[int]) -> dict[int, Sample]:
     query = sa.select(Sample).options(selectinload(Sample.media), selectinload(Sample.responses))
     return {row.id: row for row in session.scalars(query.where(Sample.id.in_(ids)))}
-
-
-def _contents(session: Session, revision_ids: list[int]) -> dict[int, dict[str, Any]]:
-    rows = session.execute(sa.select(Revision.id, Revision.content).where(Revision.id.in_(revision_ids)))
-    return {row.id: row.content for row in rows}
 
 
 def blobs_of(session: Session, project_id: int) -> dict[int, set[str]]:

@@ -18,7 +18,7 @@ class FrozenSample(NamedTuple):
     """A line of samples.jsonl with its lines of pairs.jsonl."""
 
     line: dict[str, Any]
-    pairs: list[dict[str, str]]
+    pairs: list[dict[str, Any]]
 
     def response(self, key: str) -> dict[str, Any]:
         return next(each for each in self.line["responses"] if each["id"] == key)

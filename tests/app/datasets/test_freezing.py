@@ -12,10 +12,12 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.annotations import actions as annotations
+from app.annotations.tables import Adjudication
 from app.core import storage
-from app.datasets import actions, splits
+from app.datasets import actions, splits, tallying
 from app.datasets.refusals import BadFreeze, MediumMissing, NoPairs
 from app.datasets.tables import Dataset
+from app.datasets.voting import Choice
 from app.projects.guard import Seat
 from app.samples.tables import Medium, Sample
 from app.tasks import actions as tasks
@@ -199,3 +201,96 @@ def test_a_bad_freeze_names_its_field(session: Session, name: str, share: float,
     with pytest.raises(BadFreeze) as refusal:
         actions.freeze(session, seat, name, share, seed)
     assert refusal.value.where == where
+
+
+def apart(session: Session) -> tuple[Seat, list[desk.Annotation]]:
+    """One sample on whose first pair two accepted annotators differ, while a third's annotation waits for a verdict."""
+    project = desk.project(session, samples=1, overlap=3)
+    rosa = desk.reviewer(session, project)
+    made = []
+    for name, turned in (("bob", False), ("cho", True), ("dee", True)):
+        seat = desk.annotator(session, project, name)
+        held = desk.lease(session, seat)
+        ids = [str(response.id) for response in held.task.sample.responses]
+        order = [ids[1], ids[0], *ids[2:]] if turned else ids
+        content = desk.content(held.task.sample, ranking=[[each] for each in order])
+        made.append(annotations.submit(session, seat, held.task_id, content, f"key {held.id}", 42.0))
+    for each in made[:2]:
+        annotations.accept(session, rosa, each.id)
+    return cast.seat(session, cast.user(session, "ray"), project, "researcher"), made
+
+
+def test_each_pair_carries_its_votes_and_its_confidence(session: Session) -> None:
+    seat, _ = apart(session)
+    dataset = actions.freeze(session, seat, "data")
+    assert {json.dumps(line["votes"]) for line in lines(dataset, "pairs.jsonl")} == {
+        '{"for": 2, "against": 0, "tied": 0}'
+    }
+    assert {line["confidence"] for line in lines(dataset, "pairs.jsonl")} == {1.0}
+    assert dataset.counts["pairs"] == 5  # of six: on one the two are even
+    assert dataset.settings["left_out"] == {"annotations_waiting_for_a_verdict": 1, "pairs_without_majority": 1}
+
+
+def test_a_majority_may_count_what_waits_for_a_verdict(session: Session) -> None:
+    seat, made = apart(session)
+    dataset = actions.freeze(session, seat, "data", choice=Choice("majority", minimum=2, waiting=True))
+    assert dataset.counts["pairs"] == 6
+    assert dataset.counts["annotations"] == 3
+    ids = [f"r{response.id}" for response in made[0].sample.responses]
+    turned = next(line for line in lines(dataset, "pairs.jsonl") if {line["chosen"], line["rejected"]} == set(ids[:2]))
+    assert (turned["chosen"], turned["votes"]) == (ids[1], {"for": 2, "against": 1, "tied": 0})
+
+
+def test_a_reviewers_decision_comes_before_all_annotations(session: Session) -> None:
+    seat, made = apart(session)
+    ids = [str(response.id) for response in made[0].sample.responses]
+    final = desk.content(made[0].sample, ranking=[[ids[3]], ids[:3]])
+    session.add(
+        Adjudication(
+            project_id=seat.project.id,
+            sample_id=made[0].sample_id,
+            number=1,
+            author_id=seat.user.id,
+            content=final,
+            revisions=[],
+        )
+    )
+    session.flush()
+    dataset = actions.freeze(session, seat, "data")
+    assert {(line["chosen"], line["rejected"]) for line in lines(dataset, "pairs.jsonl")} == {
+        (f"r{ids[3]}", f"r{other}") for other in ids[:3]
+    }
+    assert dataset.settings["left_out"] == {"annotations_decided_over": 3}
+    assert actions.freeze(session, seat, "plain", choice=Choice("accepted")).counts["pairs"] == 5
+
+
+def test_weighing_by_reliability_is_told_on_the_card(session: Session) -> None:
+    seat, _ = apart(session)
+    dataset = actions.freeze(session, seat, "data", choice=Choice("weighted", confidence=0.5, waiting=True))
+    chosen = dataset.settings["aggregation"]
+    assert (chosen["rule"], chosen["confidence"], chosen["reliability"]["people"]) == ("weighted", 0.5, 3)
+    card = (storage.dataset_folder(dataset.id) / "card.md").read_text()
+    assert "Weighted by reliability" in card and "Reliability of 3 people" in card
+    again = actions.freeze(session, seat, "data", choice=Choice("weighted", confidence=0.5, waiting=True))
+    assert again.sha256 == dataset.sha256
+
+
+def test_every_rule_is_previewed_in_numbers(session: Session) -> None:
+    seat, _ = apart(session)
+    found = {each.rule: each for each in tallying.effects(session, seat, Choice("majority", minimum=2, waiting=True))}
+    assert (found["accepted"].pairs, found["accepted"].fallen, found["accepted"].annotations) == (5, 1, 2)
+    assert (found["majority"].pairs, found["majority"].annotations) == (6, 3)
+    assert found["accepted"].alike == 5
+    counts, _ = actions.preview(session, seat, choice=Choice("majority", minimum=2, waiting=True))
+    assert counts["pairs"] == found["majority"].pairs
+
+
+@pytest.mark.parametrize(
+    ("choice", "place"),
+    [(Choice("fate"), "rule"), (Choice(minimum=0), "minimum"), (Choice(confidence=float("nan")), "confidence")],
+)
+def test_a_rule_that_cannot_be_is_refused_by_name(session: Session, choice: Choice, place: str) -> None:
+    seat = judged_project(session, samples=1)
+    with pytest.raises(BadFreeze) as refusal:
+        actions.freeze(session, seat, "data", choice=choice)
+    assert refusal.value.where == place

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.datasets.pairs import Pair, agree, pairs_of, ranks_of
+from app.datasets.pairs import Pair, pairs_of, ranks_of
 
 
 def ranking(*groups: list[str], **more: Any) -> dict[str, Any]:
@@ -45,13 +45,6 @@ def test_who_cannot_judge_makes_no_pairs() -> None:
     assert pairs_of(ranking(["1"], ["2"], cannot_judge={"kind": "media_missing"}), 7) == []
 
 
-def test_the_majority_decides_a_pair_and_an_even_vote_drops_it() -> None:
-    ab, ba, cd = Pair("a", "b"), Pair("b", "a"), Pair("c", "d")
-    assert agree([[ab, cd], [ab], [ba]]).kept == [ab, cd]
-    assert agree([[ab], [ba]]) == ([], 1)
-    assert agree([[ab, cd], [ba]]) == ([cd], 1)
-
-
 def test_ranks_of_several_annotations_are_those_of_their_mean() -> None:
     # Places of 1: 1 and 2, of 2: 2 and 1, of 3: 3 and 3.
     both = {7: ranking(["1"], ["2"], ["3"]), 8: ranking(["2"], ["1"], ["3"])}
@@ -79,9 +72,3 @@ def test_pairs_are_exactly_those_of_unlike_rank(groups: list[list[str]]) -> None
     ranks = ranks_of({7: content})
     expected = {(a, b) for a in ranks for b in ranks if ranks[a] < ranks[b]}
     assert {tuple(pair) for pair in pairs_of(content, 7)} == expected
-
-
-@given(st.lists(weak_orders, min_size=1, max_size=4))
-def test_no_two_annotators_make_a_pair_both_ways(orders: list[list[list[str]]]) -> None:
-    kept = agree([pairs_of(ranking(*groups), id) for id, groups in enumerate(orders)]).kept
-    assert not {(b, a) for a, b in kept} & {(a, b) for a, b in kept}
