@@ -34,8 +34,8 @@ RULES = {
     "adjudicated": Rule(
         N_("Decisions first"),
         N_(
-            "Where a reviewer decided between annotators, that decision alone; elsewhere accepted annotations, a pair kept "
-            "when more of them prefer it than oppose it."
+            "Where a reviewer decided between annotators, that decision alone; elsewhere accepted annotations, "
+            "a pair kept when more of them prefer it than oppose it."
         ),
         ACCEPTED,
     ),
@@ -52,8 +52,8 @@ RULES = {
     "weighted": Rule(
         N_("Weighted by reliability"),
         N_(
-            "Everybody's annotation votes, and weighs as much as its author has proved reliable (Dawid and Skene's model); "
-            "a pair is kept when it is likely enough to be right."
+            "Everybody's annotation votes, and weighs as much as its author has proved reliable (Dawid and Skene's "
+            "model); a pair is kept when it is likely enough to be right."
         ),
         (*ACCEPTED, "adjudicate"),
     ),
