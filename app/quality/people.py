@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from app.annotations.tables import BY_RULE
-from app.quality import leanings
+from app.quality import drift, leanings
 from app.quality.agreement import Agreement, compared
 from app.quality.columns import Columns, Floats, Ints, outcomes
 from app.quality.leanings import Mean
@@ -20,8 +20,14 @@ FEWEST = 12
 """Annotations below which nobody is judged by a habit."""
 
 
+LARGE_FALL = 0.1
+"""Of the share of pairs ordered as others did: smaller ones are shown on the person's page alone."""
+UNRELIABLE = 0.15
+"""Below the median reliability."""
+
+
 class Sign(NamedTuple):
-    """Something to look at. kind: agreement, pace, straight, place, length, marks."""
+    """Something to look at. kind: agreement, change, pace, straight, place, length, marks."""
 
     kind: str
     word: str
@@ -144,7 +150,19 @@ def _person(crowd: Crowd, user: int, name: str, reliability: float | None, pace:
         straight=None if np.isnan(crowd.straight[own]).all() else float(np.nanmean(crowd.straight[own])),
         signs=[],
     )
-    return person._replace(signs=signs(person, pace, _mean(crowd.straight)))
+    typical = float(np.median(list(crowd.reliability.accuracy.values()))) if reliability is not None else 0.0
+    series = drift.series(crowd.found.columns.at[compared_own], crowd.others[compared_own])
+    return person._replace(signs=[*signs(person, pace, _mean(crowd.straight), typical), *_shifts(series, person)])
+
+
+def _shifts(series: drift.Series, person: Person) -> list[Sign]:
+    """Where agreement with others fell for good, the last time that it did."""
+    falls = [each for each in series.changes if each.before - each.after > LARGE_FALL]
+    if person.done < FEWEST or not falls:
+        return []
+    last = falls[-1]
+    text = f"agreement with others fell from {last.before:.0%} to {last.after:.0%} after {last.place} annotations"
+    return [Sign("change", "agrees less than before", text)]
 
 
 def _mean(values: Floats) -> float:
@@ -152,12 +170,17 @@ def _mean(values: Floats) -> float:
     return float(known.mean()) if len(known) else 0.5
 
 
-def signs(person: Person, pace: float, straight: float) -> list[Sign]:
-    """What stands out beyond chance and is large enough to matter. pace: the project's median seconds."""
+def signs(person: Person, pace: float, straight: float, typical: float) -> list[Sign]:
+    """What stands out beyond chance and is large enough to matter.
+
+    pace: the project's median seconds; straight: its share of annotations with the same marks; typical: its people's
+    median reliability.
+    """
     if person.done < FEWEST:
         return []
     found = []
-    if _stands_out(person.others, 0.08) and person.others.z < 0:
+    unreliable = person.reliability is not None and person.reliability < typical - UNRELIABLE and person.others.z < -2
+    if unreliable or (_stands_out(person.others, 0.08) and person.others.z < 0):
         found.append(Sign("agreement", "agrees little", _than("of pairs ordered as others did", person.others)))
     if pace and person.pace < 0.35 * pace:
         found.append(Sign("pace", "very quick", f"{person.pace:.0f} s a sample, the project's median is {pace:.0f} s"))
