@@ -91,7 +91,17 @@ class DemoVerdict(_Entry):
     annotator: Literal["ana", "ben"]
     verdict: Literal["accept", "correct", "return", "reject"]
     comment: str = ""
+    remarks: dict[str, str] = {}
+    """Place → comment, with a response's model for its id: reasons.demo-c."""
     changes: dict[str, Any] = {}
+
+
+class DemoDecision(_Entry):
+    """Rosa's decision over a sample on which Ana and Ben differ: what one of them answered, and why."""
+
+    sample: str
+    like: Literal["ana", "ben"]
+    reason: str = Field(min_length=1)
 
 
 @cache
@@ -109,6 +119,11 @@ def samples() -> list[DemoSample]:
 @cache
 def verdicts() -> list[DemoVerdict]:
     return [DemoVerdict.model_validate(entry) for entry in _read("reviews")]
+
+
+@cache
+def decisions() -> list[DemoDecision]:
+    return [DemoDecision.model_validate(entry) for entry in _read("adjudications")]
 
 
 def guidelines() -> str:

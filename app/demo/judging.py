@@ -6,11 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.annotations import actions as verbs
-from app.annotations import queries
+from app.annotations import adjudicating, queries
 from app.annotations.desk import LETTERS
 from app.annotations.tables import Annotation
 from app.core.db import Session
-from app.demo.content import ANA_HAS_JUDGED, DemoJudgement, DemoSample, DemoVerdict, mention, samples, verdicts
+from app.demo.content import (
+    ANA_HAS_JUDGED,
+    DemoJudgement,
+    DemoSample,
+    DemoVerdict,
+    decisions,
+    mention,
+    samples,
+    verdicts,
+)
 from app.projects.guard import Seat
 from app.samples.tables import Sample
 from app.tasks import actions as tasks
@@ -99,14 +108,34 @@ def review_as_rosa(session: Session, seat: Seat, annotators: Mapping[str, Seat],
     return len(verdicts())
 
 
+def decide_as_rosa(session: Session, seat: Seat, annotators: Mapping[str, Seat], ids: Mapping[str, int]) -> int:
+    """Rosa decides over samples on which Ana and Ben differ; returns how many."""
+    for decision in decisions():
+        chosen = queries.own_of_sample(session, annotators[decision.like].user, ids[decision.sample])
+        assert chosen is not None, f"{decision.like} has not judged {decision.sample}"
+        sample = chosen.sample
+        reason = mention(decision.reason, _letters(sample, [response.id for response in sample.responses]))
+        adjudicating.adjudicate(session, seat, sample.id, chosen.latest.content, reason)
+    return len(decisions())
+
+
 def _review(session: Session, seat: Seat, annotation: Annotation, verdict: DemoVerdict) -> None:
-    comment = mention(verdict.comment, _letters(annotation.sample, annotation.order))
+    letters = _letters(annotation.sample, annotation.order)
+    comment = mention(verdict.comment, letters)
     if verdict.verdict == "correct":
         corrected = _changed(annotation.latest.content, verdict.changes, _ids(annotation.sample))
         verbs.correct(session, seat, annotation.id, corrected, comment)
     else:
         give = {"accept": verbs.accept, "return": verbs.return_, "reject": verbs.reject}
-        give[verdict.verdict](session, seat, annotation.id, comment)
+        remarks = [
+            (_place(place, annotation.sample), mention(text, letters)) for place, text in verdict.remarks.items()
+        ]
+        give[verdict.verdict](session, seat, annotation.id, comment, remarks=remarks)
+
+
+def _place(place: str, sample: Sample) -> str:
+    ids = _ids(sample)
+    return ".".join(ids.get(part, part) for part in place.split("."))
 
 
 def _changed(content: dict[str, Any], changes: dict[str, Any], ids: Mapping[str, str]) -> dict[str, Any]:

@@ -67,6 +67,7 @@ def seed(session: Session, data_folder: Path) -> Seeded:
     cut_tasks(session, project, users["admin"])
     done = judging.annotate_as_ana(session, seats["ana"]) + judging.annotate_as_ben(session, seats["ben"])
     reviews = judging.review_as_rosa(session, seats["rosa"], seats, _ids(session, project))
+    judging.decide_as_rosa(session, seats["rosa"], seats, _ids(session, project))
     queued = len(queue_runs(session, seats["rui"], base))
     return Seeded(SLUG, people.passwords_file(data_folder), False, len(content.samples()), done, reviews, queued)
 

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts import actions as accounts
 from app.accounts.tables import User
-from app.annotations.tables import Annotation, Draft, Review
+from app.annotations.tables import Adjudication, Annotation, Draft, Review
 from app.core import db, jobs, storage
 from app.core.settings import settings
 from app.datasets.tables import Dataset
@@ -111,9 +111,17 @@ def test_the_reviews_leave_twenty_samples_with_good_annotations(session: Session
     good = {
         each.sample_id for each in session.scalars(sa.select(Annotation)) if each.state in ("accepted", "corrected")
     }
-    assert seeded.reviews == count(session, Review)
-    assert set(states) == {"accepted", "corrected", "returned", "rejected", "submitted"}
+    assert seeded.reviews == count(session, Review) - states["adjudicated"]
+    assert set(states) == {"accepted", "corrected", "returned", "rejected", "submitted", "adjudicated"}
     assert len(good) >= 20
+
+
+def test_rosa_has_decided_over_a_sample_and_returned_another_at_its_places(session: Session, seeded: Seeded) -> None:
+    decision = session.scalars(sa.select(Adjudication)).one()
+    assert (decision.sample.external_id, len(decision.revisions)) == (content.decisions()[0].sample, 2)
+    returned = session.scalars(sa.select(Review).where(Review.verdict == "return")).one()
+    assert len(returned.remarks) == 2
+    assert not any("demo-" in str(remark) for remark in returned.remarks)
 
 
 def test_letters_in_a_rank_reason_are_those_that_the_annotator_saw(session: Session, seeded: Seeded) -> None:
