@@ -9,6 +9,7 @@ from sqlalchemy.orm import aliased, joinedload
 
 from app.accounts.actions import audit
 from app.annotations import comparison, queries, rules
+from app.annotations.disagreement import level
 from app.annotations.refusals import AlreadyReviewed, BadReview, NotYours
 from app.annotations.schemas import read_content
 from app.annotations.tables import Adjudication, Annotation, Disagreement, Review, Waiting
@@ -80,6 +81,10 @@ class Case(NamedTuple):
     people: int
     disagreement: float
     decision: Adjudication | None
+
+    @property
+    def heat(self) -> int:
+        return level(self.disagreement)
 
 
 def cases(

@@ -60,6 +60,7 @@ def case(request: Request, session: Db, seat: Overseer, sample_id: int) -> Respo
         annotations=annotations,
         contents=contents,
         rankings=[desk.words_of_ranking(content.ranking, shown) for content in contents],
+        letters=[desk.other_letters(each.order, shown) for each in annotations],
         decision=decision,
         decided_ranking=desk.words_of_ranking(decision.content["ranking"], shown) if decision else "",
         later=decision is not None and sorted(decision.revisions) != sorted(each.latest.id for each in annotations),

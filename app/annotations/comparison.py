@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from app.annotations import disagreement
-from app.annotations.desk import Reply, words_of_ranking
+from app.annotations.desk import Reply, other_letters, words_of_ranking
 from app.annotations.places import Remark, remarks_of
 from app.annotations.schemas import DraftContent
 from app.annotations.tables import COUNTS_NO_MORE, STATES, Annotation, Revision
@@ -38,6 +38,8 @@ class Opinion(NamedTuple):
     rank_reason: str
     tie: bool
     cannot_judge: str
+    letters: str
+    """Which letters they wrote for those that are shown here, where they differ."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,9 @@ def heat_of_rows(annotation: Annotation, others: Sequence[Annotation], rubric: R
     for key in rubric.keys:
         spreads = [s for each in responses if (s := disagreement.of_scores(contents, each, key)) is not None]
         if spreads:
-            found[key] = round(4 * sum(spreads) / len(spreads))
+            found[key] = disagreement.level(sum(spreads) / len(spreads))
     ranks = disagreement.of_ranks(contents)
-    return found if ranks is None else {**found, "ranking": round(4 * ranks)}
+    return found if ranks is None else {**found, "ranking": disagreement.level(ranks)}
 
 
 def cells(annotation: Annotation, others: Sequence[Annotation], rubric: Rubric) -> dict[str, dict[str, Cell]]:
@@ -109,6 +111,7 @@ def _opinion(annotation: Annotation, shown: list[Reply]) -> Opinion:
         content.rank_reason,
         content.tie,
         content.cannot_judge.kind.replace("_", " ") if content.cannot_judge else "",
+        other_letters(annotation.order, shown),
     )
 
 

@@ -39,3 +39,8 @@ def overall(contents: Sequence[DraftContent]) -> float | None:
     spreads = [spread for cell in sorted(cells) if (spread := of_scores(contents, *cell)) is not None]
     parts = [part for part in (mean(spreads) if spreads else None, of_ranks(contents)) if part is not None]
     return mean(parts) if parts else None
+
+
+def level(value: float) -> int:
+    """A disagreement in five steps: 0 where all agree, 1 (close) to 4 (opposite) where somebody differs."""
+    return max(1, round(4 * value)) if value else 0

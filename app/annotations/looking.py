@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased, joinedload, selectinload
 
+from app.annotations.disagreement import level
 from app.annotations.selecting import NOTHING, is_flagged
 from app.annotations.tables import BY_RULE, STATES, Annotation, Disagreement, Review, Revision, Waiting
 from app.core.db import Session
@@ -75,6 +76,10 @@ class Line(NamedTuple):
     others: int
     disagreement: float | None
     why: list[str]
+
+    @property
+    def heat(self) -> int | None:
+        return None if self.disagreement is None else level(self.disagreement)
 
     @property
     def place(self) -> Place:
