@@ -41,17 +41,16 @@ function mountDecision() {
   });
   // Shift with a digit writes another sign on each keyboard: the key's place says which digit it is.
   document.addEventListener("keydown", (event) => {
-    const digit = /^Digit([1-9])$/.exec(event.code)?.[1];
+    const digit = /^Digit(\d)$/.exec(event.code)?.[1];
     if (!event.shiftKey || !digit || event.target.closest("textarea, input, select")) return;
     event.preventDefault();
-    takeAll(Number(digit) - 1);
+    takeAll(digit === "0" ? "common" : Number(digit) - 1);
   });
   mountKeys({
     ...leaving(),
     submit: () => form.requestSubmit(),
     m: matrix.focus,
     r: () => $("[data-typed]").focus(),
-    0: () => takeAll("common"),
     "?": () => $("#keys").showModal(),
   });
 }

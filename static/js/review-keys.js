@@ -6,10 +6,10 @@ export function mountReviewKeys(verdict, marks) {
   const choosing = {
     a: () => verdict.choose("accept"),
     c: () => verdict.edit(true),
-    t: () => (verdict.choose("return"), verdict.say()),
+    s: () => (verdict.choose("return"), verdict.say()),
     x: () => (verdict.choose("reject"), verdict.say()),
-    v: marks.check,
-    V: marks.checkAll,
+    k: marks.check,
+    K: marks.checkAll,
     m: marks.remark,
   };
   mountKeys({
