@@ -135,10 +135,10 @@ def words_of_ranking(ranking: list[list[str]], shown: list[Reply]) -> str:
 
 
 def other_letters(order: list[Any], shown: list[Reply]) -> str:
-    """How somebody who saw the responses in another order wrote of those that are shown: "A for C, C for A"."""
+    """How somebody who saw the responses in another order wrote of those that are shown: "A→C, C→A"."""
     letters = {reply.id: reply.letter for reply in shown}
     pairs = [(own, letters.get(str(response), "?")) for own, response in zip(LETTERS, order, strict=False)]
-    return ", ".join(f"{own} for {here}" for own, here in pairs if own != here)
+    return ", ".join(f"{own}→{here}" for own, here in pairs if own != here)
 
 
 def viewer_items(seat: Seat, media: list[Medium]) -> list[dict[str, Any]]:
