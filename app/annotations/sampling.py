@@ -46,35 +46,35 @@ def settle(session: Session, project: Project, sample_ids: Sequence[int] | None 
     What is selected waits for a reviewer, also where a rule had accepted it before the reason was known.
     """
     rules = rules_of(project)
+    rows = undecided(session, project, rules, sample_ids)
     withdrawn = accepted = 0
     if rules.accepting or sample_ids is None:
-        withdrawn = _withdraw(session, project, rules, sample_ids)
+        withdrawn = _withdraw(session, rules, rows)
     if rules.accepting:
-        accepted = _accept(session, project, rules, sample_ids)
-    _queue(session, project, rules, sample_ids)
+        accepted = _accept(session, rows)
+    _queue(session, project, rules, sample_ids, rows)
     if withdrawn or accepted:
         what = {"accepted": accepted, "withdrawn": withdrawn, "samples": list(sample_ids or [])[:20]}
         audit(session, None, "reviews.by_rule", f"project {project.id}", project.id, **what)
 
 
-def _withdraw(session: Session, project: Project, rules: Rules, sample_ids: Sequence[int] | None) -> int:
+def _withdraw(session: Session, rules: Rules, rows: sa.Subquery) -> int:
     """Take back acceptances by rule where a rule now selects, or where rules no longer accept."""
-    rows = undecided(project, rules, sample_ids)
     stays = sa.and_(rows.c.why == NOTHING, sa.literal(rules.accepting))
     gone = sa.select(rows.c.review_id).where(rows.c.review_id.is_not(None), ~stays)
     return _run(session, sa.delete(Review).where(Review.id.in_(gone)).returning(Review.id))
 
 
-def _accept(session: Session, project: Project, rules: Rules, sample_ids: Sequence[int] | None) -> int:
-    rows = undecided(project, rules, sample_ids)
+def _accept(session: Session, rows: sa.Subquery) -> int:
     columns = [rows.c.revision_id, rows.c.revision_id, sa.literal("accept"), sa.literal(""), NOTHING, NOTHING]
     found = sa.select(*columns).where(rows.c.why == NOTHING, rows.c.complete, rows.c.review_id.is_(None))
     names = ["revision_id", "reviewed_revision_id", "verdict", "comment", "remarks", "verified"]
     return _run(session, insert(Review).from_select(names, found).on_conflict_do_nothing().returning(Review.id))
 
 
-def _queue(session: Session, project: Project, rules: Rules, sample_ids: Sequence[int] | None) -> None:
-    rows = undecided(project, rules, sample_ids)
+def _queue(
+    session: Session, project: Project, rules: Rules, sample_ids: Sequence[int] | None, rows: sa.Subquery
+) -> None:
     open_rows = sa.select(rows).where(rows.c.review_id.is_(None)).subquery()
     inside = Waiting.project_id == project.id
     inside &= sa.true() if sample_ids is None else Waiting.sample_id.in_(sample_ids)
@@ -115,10 +115,11 @@ class Preview(NamedTuple):
 
 def preview(session: Session, project: Project, rules: Rules) -> Preview:
     """Counts over the whole project, without changing anything."""
-    named = selecting(project, rules)
+    named = selecting(session, project, rules)
     everything = (
         sa.select(Annotation.id, *[rule.label(name) for name, rule in named.items()])
         .where(Annotation.project_id == project.id)
+        .offset(0)  # as in `undecided`
         .subquery()
     )
     any_rule = sa.or_(sa.false(), *[everything.c[name] for name in named])
@@ -126,7 +127,7 @@ def preview(session: Session, project: Project, rules: Rules) -> Preview:
     total, selected, *each = session.execute(
         sa.select(sa.func.count(), sa.func.count().filter(any_rule), *counts).select_from(everything)
     ).one()
-    rows = undecided(project, rules)
+    rows = undecided(session, project, rules)
     free = rows.c.why == NOTHING
     kept = sa.and_(free, rows.c.complete, sa.literal(rules.accepting))
     open_total, open_selected, accepted, back = session.execute(

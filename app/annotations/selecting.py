@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB, array
 from sqlalchemy.orm import aliased
 
 from app.annotations.tables import Annotation, Disagreement, Review, Revision
+from app.core.db import Session
 from app.projects.tables import Project
 from app.tasks.tables import Flag, Task
 
@@ -52,14 +53,16 @@ def rules_of(project: Project) -> Rules:
     return Rules.model_validate(project.review_rules)
 
 
-def undecided(project: Project, rules: Rules, sample_ids: Sequence[int] | None = None) -> sa.Subquery:
+def undecided(session: Session, project: Project, rules: Rules, sample_ids: Sequence[int] | None = None) -> sa.Subquery:
     """Annotations without a person's verdict: annotation_id, sample_id, user_id, revision_id, review_id, why, complete.
 
     review_id: of an acceptance by rule. complete: no task of the sample is open, so that its disagreement is known.
     """
     rows = _latest(project, sample_ids).where(Review.reviewer_id.is_(None))
     to_do = sa.exists().where(Task.sample_id == Annotation.sample_id, Task.done_at.is_(None))
-    return rows.add_columns(_why(project, rules, sample_ids).label("why"), (~to_do).label("complete")).subquery()
+    rows = rows.add_columns(_why(session, project, rules, sample_ids).label("why"), (~to_do).label("complete"))
+    # An offset keeps the planner from working the rules out again at every mention of `why`.
+    return rows.offset(0).subquery()
 
 
 def _latest(project: Project, sample_ids: Sequence[int] | None) -> sa.Select[*tuple[Any, ...]]:
@@ -80,21 +83,21 @@ def _latest(project: Project, sample_ids: Sequence[int] | None) -> sa.Select[*tu
     return rows if sample_ids is None else rows.where(Annotation.sample_id.in_(sample_ids))
 
 
-def _why(project: Project, rules: Rules, sample_ids: Sequence[int] | None) -> sa.ColumnElement[Any]:
+def _why(session: Session, project: Project, rules: Rules, sample_ids: Sequence[int] | None) -> sa.ColumnElement[Any]:
     """The names of the rules that select an annotation, as a JSON array."""
     if rules.select_all and not (rules.newcomer_first or rules.flagged or rules.disagreement_above is not None):
         return sa.cast(sa.literal('["all"]', sa.Text), JSONB)
-    named = [sa.case((rule, name)) for name, rule in selecting(project, rules, sample_ids).items()]
+    named = [sa.case((rule, name)) for name, rule in selecting(session, project, rules, sample_ids).items()]
     return sa.func.to_jsonb(sa.func.array_remove(array(named), sa.cast(sa.null(), sa.Text))) if named else NOTHING
 
 
 def selecting(
-    project: Project, rules: Rules, sample_ids: Sequence[int] | None = None
+    session: Session, project: Project, rules: Rules, sample_ids: Sequence[int] | None = None
 ) -> dict[str, sa.ColumnElement[bool]]:
     """Each rule that is switched on, as a condition on Annotation."""
     found: dict[str, sa.ColumnElement[bool]] = {}
     if rules.newcomer_first:
-        found["newcomer"] = _is_newcomers(project, rules.newcomer_first, sample_ids)
+        found["newcomer"] = _is_newcomers(session, project, rules.newcomer_first, sample_ids)
     if rules.later_percent:
         found["all" if rules.select_all else "drawn"] = _is_drawn(project, rules.later_percent)
     if rules.disagreement_above is not None:
@@ -106,13 +109,15 @@ def selecting(
     return found
 
 
-def _is_newcomers(project: Project, first: int, sample_ids: Sequence[int] | None) -> sa.ColumnElement[bool]:
+def _is_newcomers(
+    session: Session, project: Project, first: int, sample_ids: Sequence[int] | None
+) -> sa.ColumnElement[bool]:
     """Among the first so many of its author in this project: up to the id of that author's n-th annotation."""
-    of = aliased(Annotation)
+    of, theirs = aliased(Annotation), aliased(Annotation)
     authors = sa.select(of.user_id).where(of.project_id == project.id).distinct()
     if sample_ids is not None:
         authors = authors.where(of.sample_id.in_(sample_ids))
-    people, theirs = authors.subquery(), aliased(Annotation)
+    people = authors.subquery()
     nth = (
         sa.select(theirs.id)
         .where(theirs.project_id == project.id, theirs.user_id == people.c.user_id)
@@ -122,9 +127,10 @@ def _is_newcomers(project: Project, first: int, sample_ids: Sequence[int] | None
         .correlate(people)
         .scalar_subquery()
     )
-    bounds = sa.select(people.c.user_id, nth.label("last")).subquery()
-    beyond = sa.select(bounds.c.user_id, bounds.c.last).where(bounds.c.last.is_not(None)).subquery()
-    return ~sa.exists().where(beyond.c.user_id == Annotation.user_id, beyond.c.last < Annotation.id)
+    # Looked up once and handed over: beside each row, the database would look for them again and again.
+    last = {str(user): number for user, number in session.execute(sa.select(people.c.user_id, nth)) if number}
+    bound = sa.literal(last, JSONB)[sa.cast(Annotation.user_id, sa.Text)].as_integer()
+    return sa.func.coalesce(Annotation.id <= sa.cast(bound, sa.BigInteger), sa.true())
 
 
 def _is_drawn(project: Project, percent: float) -> sa.ColumnElement[bool]:
