@@ -46,54 +46,51 @@ def settle(session: Session, project: Project, sample_ids: Sequence[int] | None 
     What is selected waits for a reviewer, also where a rule had accepted it before the reason was known.
     """
     rules = rules_of(project)
-    rows = undecided(session, project, rules, sample_ids)
-    withdrawn = accepted = 0
-    if rules.accepting or sample_ids is None:
-        withdrawn = _withdraw(session, rules, rows)
-    if rules.accepting:
-        accepted = _accept(session, rows)
-    _queue(session, project, rules, sample_ids, rows)
-    if withdrawn or accepted:
-        what = {"accepted": accepted, "withdrawn": withdrawn, "samples": list(sample_ids or [])[:20]}
+    rows = sa.select(undecided(session, project, rules, sample_ids)).cte("undecided").prefix_with("MATERIALIZED")
+    free = rows.c.why == NOTHING
+    kept = sa.and_(sa.literal(rules.accepting), free, sa.or_(rows.c.complete, rows.c.review_id.is_not(None)))
+    withdrawn = _withdrawn(rows, ~kept).cte("withdrawn")
+    accepted = _accepted(rows, kept).cte("accepted")
+    waiting = _waiting(project, rows, ~kept).cte("waits")
+    settled = _settled(project, rows, kept, sample_ids).cte("settled")
+    counts = [sa.select(sa.func.count()).select_from(part).scalar_subquery() for part in (accepted, withdrawn)]
+    # One statement: the rules are worked out once, and nothing comes between their parts.
+    made, back = session.execute(sa.select(*counts).add_cte(waiting, settled)).one()
+    if made or back:
+        what = {"accepted": made, "withdrawn": back, "samples": list(sample_ids or [])[:20]}
         audit(session, None, "reviews.by_rule", f"project {project.id}", project.id, **what)
 
 
-def _withdraw(session: Session, rules: Rules, rows: sa.Subquery) -> int:
-    """Take back acceptances by rule where a rule now selects, or where rules no longer accept."""
-    stays = sa.and_(rows.c.why == NOTHING, sa.literal(rules.accepting))
-    gone = sa.select(rows.c.review_id).where(rows.c.review_id.is_not(None), ~stays)
-    return _run(session, sa.delete(Review).where(Review.id.in_(gone)).returning(Review.id))
+Condition = sa.ColumnElement[bool]
 
 
-def _accept(session: Session, rows: sa.Subquery) -> int:
+def _withdrawn(rows: sa.CTE, gone: Condition) -> Any:
+    """Acceptances by rule are taken back where a rule now selects, or where rules no longer accept."""
+    ids = sa.select(rows.c.review_id).where(rows.c.review_id.is_not(None), gone)
+    return sa.delete(Review).where(Review.id.in_(ids)).returning(Review.id)
+
+
+def _accepted(rows: sa.CTE, kept: Condition) -> Any:
     columns = [rows.c.revision_id, rows.c.revision_id, sa.literal("accept"), sa.literal(""), NOTHING, NOTHING]
-    found = sa.select(*columns).where(rows.c.why == NOTHING, rows.c.complete, rows.c.review_id.is_(None))
     names = ["revision_id", "reviewed_revision_id", "verdict", "comment", "remarks", "verified"]
-    return _run(session, insert(Review).from_select(names, found).on_conflict_do_nothing().returning(Review.id))
+    put = insert(Review).from_select(names, sa.select(*columns).where(kept, rows.c.review_id.is_(None)))
+    return put.on_conflict_do_nothing().returning(Review.id)
 
 
-def _queue(
-    session: Session, project: Project, rules: Rules, sample_ids: Sequence[int] | None, rows: sa.Subquery
-) -> None:
-    open_rows = sa.select(rows).where(rows.c.review_id.is_(None)).subquery()
+def _waiting(project: Project, rows: sa.CTE, waits: Condition) -> Any:
+    names = ["annotation_id", "project_id", "sample_id", "user_id", "why"]
+    columns = [rows.c.annotation_id, sa.literal(project.id), rows.c.sample_id, rows.c.user_id, rows.c.why]
+    put = insert(Waiting).from_select(names, sa.select(*columns).where(waits))
+    why = put.excluded.why
+    put = put.on_conflict_do_update(index_elements=["annotation_id"], set_={"why": why}, where=Waiting.why != why)
+    return put.returning(Waiting.annotation_id)
+
+
+def _settled(project: Project, rows: sa.CTE, kept: Condition, sample_ids: Sequence[int] | None) -> Any:
     inside = Waiting.project_id == project.id
     inside &= sa.true() if sample_ids is None else Waiting.sample_id.in_(sample_ids)
-    settled = Waiting.annotation_id.not_in(sa.select(open_rows.c.annotation_id))
-    if rules.accepting or sample_ids is None:
-        session.execute(sa.delete(Waiting).where(inside, settled).execution_options(synchronize_session=False))
-    names = ["annotation_id", "project_id", "sample_id", "user_id", "why"]
-    found = sa.select(
-        open_rows.c.annotation_id, sa.literal(project.id), open_rows.c.sample_id, open_rows.c.user_id, open_rows.c.why
-    )
-    put = insert(Waiting).from_select(names, found)
-    changed = Waiting.why != put.excluded.why
-    session.execute(
-        put.on_conflict_do_update(index_elements=["annotation_id"], set_={"why": put.excluded.why}, where=changed)
-    )
-
-
-def _run(session: Session, statement: Any) -> int:
-    return len(session.scalars(statement.execution_options(synchronize_session=False)).all())
+    ids = sa.select(rows.c.annotation_id).where(kept)
+    return sa.delete(Waiting).where(inside, Waiting.annotation_id.in_(ids)).returning(Waiting.annotation_id)
 
 
 class Preview(NamedTuple):
