@@ -1,6 +1,8 @@
 // The next task, fetched while this one is finished: its page and its pictures are in the browser before they are asked for.
 import { missing } from "./annotate-store.js";
 
+const MOST = 8; // pictures or frames; a video is begun by its poster
+
 export function mountNext(store) {
   const { desk } = store;
   const half = missing(store).length / 2;
@@ -13,7 +15,8 @@ export function mountNext(store) {
     const { page } = await answer.json();
     const text = await (await fetch(page, { headers: { "x-ahead": "1" }, priority: "low" })).text();
     const next = new DOMParser().parseFromString(text, "text/html");
-    next.querySelectorAll("[data-picture][src]").forEach((picture) => (new Image().src = picture.getAttribute("src")));
+    const media = [...next.querySelectorAll("[data-item]")].slice(0, MOST).map((pane) => JSON.parse(pane.dataset.item));
+    media.filter(({ ready }) => ready).forEach(({ url }) => (new Image().src = url));
     ready = page;
   }
 
