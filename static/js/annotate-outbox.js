@@ -1,5 +1,6 @@
 // Finished work on its way to the server: kept in the browser until it is answered, sent in order, counted once by its key.
 
+const LARGEST_KEPT_ALIVE = 20_000; // characters: browsers allow 64 kB
 const OUTSIDE = new Set(["away", "signed-out"]);
 
 /** One queue a person, shared by all their tabs; `answered(entry, answer)` hears what became of each entry. */
@@ -43,11 +44,13 @@ export function createOutbox(user, { signIn, answered }) {
 }
 
 async function post(entry, asking) {
+  const body = JSON.stringify({ ...entry.body, key: entry.key, ...asking });
   try {
     const answer = await fetch(entry.url, {
       method: "POST",
       headers: { "content-type": "application/json", accept: "application/json" },
-      body: JSON.stringify({ ...entry.body, key: entry.key, ...asking }),
+      body,
+      keepalive: body.length < LARGEST_KEPT_ALIVE, // it arrives although the page is left meanwhile
     });
     if (answer.status === 401) return "signed-out";
     if (answer.status >= 500 || answer.status === 429) return "away";

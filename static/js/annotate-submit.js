@@ -2,7 +2,9 @@
 import { newKey } from "./annotate-outbox.js";
 import { missing, warnings } from "./annotate-store.js";
 
-export function mountSubmit(store, activeSeconds, { outbox, saving, jumpTo, ask, tell, leave }) {
+const PATIENCE = 120;
+
+export function mountSubmit(store, activeSeconds, { outbox, saving, next, jumpTo, ask, tell, leave }) {
   const { desk } = store;
   const key = outbox.waiting.find((entry) => entry.url === desk.urls.annotation)?.key ?? newKey();
   let busy = false;
@@ -33,12 +35,16 @@ export function mountSubmit(store, activeSeconds, { outbox, saving, jumpTo, ask,
     } catch {
       return (saving.rest(false), tell("This browser's store is full or forbidden. Leave the page open and submit again in a moment."));
     }
-    const sent = await outbox.flush();
+    const sent = await Promise.race([outbox.flush(), slow()]);
     if (sent === "sent") return;
+    if (sent === "slow") return leave(null);
     saving.rest(false);
     tell("The server cannot be reached. Your submission is kept in this browser and is sent when it is back.");
     leave(null);
   }
+
+  /** A server that takes its time: the next page is here, and waits for the answer in this one's stead. */
+  const slow = () => new Promise((done) => next.ready && setTimeout(done, PATIENCE, "slow"));
 
   return {
     submit,

@@ -2,6 +2,7 @@
 
 const PLACE = "assay.undo";
 const MINUTE = 60_000;
+let hiding = null;
 
 export function rememberSubmission(slug, annotation) {
   sessionStorage.setItem(PLACE, JSON.stringify({ slug, annotation, until: Date.now() + MINUTE }));
@@ -13,7 +14,8 @@ export function mountUndo(button, { first = async () => {}, tell = () => {} } = 
   const left = (last?.until ?? 0) - Date.now();
   if (!button || left <= 0) return () => {};
   button.hidden = false;
-  setTimeout(() => (button.hidden = true), left);
+  clearTimeout(hiding);
+  hiding = setTimeout(() => (button.hidden = true), left);
 
   async function undo() {
     if (button.hidden) return;
@@ -27,6 +29,6 @@ export function mountUndo(button, { first = async () => {}, tell = () => {} } = 
     tell([said.message, said.advice].filter(Boolean).join(" "));
   }
 
-  button.addEventListener("click", undo);
+  button.onclick = undo; // a later submission takes the button over
   return undo;
 }

@@ -26,6 +26,7 @@ const store = createStore(JSON.parse($("#desk").textContent));
 const { desk } = store;
 const activeSeconds = measureActiveTime(desk.active_seconds);
 const live = $("#live");
+let left = false;
 const say = (sentence) => (live.textContent = sentence);
 
 // A page that was fetched ahead has an address of its own; reloading it asks the server.
@@ -44,8 +45,8 @@ const signIn = mountSignIn($("#sign-in"));
 const outbox = createOutbox(desk.user, { signIn, answered });
 const saving = mountSaving(store, activeSeconds, { show: rail.showSaving, askWhichToKeep, signIn, first: outbox.flush, lost });
 const next = mountNext(store);
-const sending = mountSubmit(store, activeSeconds, { outbox, saving, jumpTo, ask: askOdd, tell, leave });
-const undo = mountUndo($("[data-undo]"), { first: saving.flush, tell });
+const sending = mountSubmit(store, activeSeconds, { outbox, saving, next, jumpTo, ask: askOdd, tell, leave });
+let undo = mountUndo($("[data-undo]"), { first: saving.flush, tell });
 mountForms({ flush: saving.flush, tell });
 
 $("#submit").addEventListener("click", sending.submit);
@@ -65,7 +66,7 @@ mountKeys({
   i: () => guidelines(matrix.criterion()),
   s: () => $("[data-open='#skip']")?.click(),
   f: () => $("[data-open='#flag']").click(),
-  u: undo,
+  u: () => outbox.flush().then(() => undo()), // what was just submitted may still be on its way
   "?": () => $("#keys").showModal(),
 });
 outbox.flush();
@@ -83,12 +84,21 @@ function jumpTo(where) {
 /** What the server said to finished work: this page's own, or what another page left in the queue. */
 function answered(entry, answer) {
   if (entry.key === sending.key) return sending.answered(answer);
-  if (answer.ok) return (forget({ ...desk, slug: entry.slug, task: entry.task }), say("The submission that waited is in."));
+  if (answer.ok) return settled(entry, answer);
   tell(`An earlier submission was not taken. ${answer.message} It is kept as a draft.`, `/projects/${entry.slug}/annotate/${entry.task}`);
+}
+
+function settled(entry, answer) {
+  forget({ ...desk, slug: entry.slug, task: entry.task });
+  if (entry.body.revision !== undefined) return;
+  rememberSubmission(entry.slug, answer.id);
+  undo = mountUndo($("[data-undo]"), { first: saving.flush, tell });
 }
 
 /** To the next page: the one the server named, or without a server the one that is here already. */
 function leave(answer) {
+  if (left) return;
+  left = Boolean(answer ?? next.ready);
   if (!answer) return next.ready && window.location.assign(next.ready);
   if (desk.revision === null) rememberSubmission(desk.slug, answer.id);
   window.location.assign(answer.next ?? desk.urls.next);
