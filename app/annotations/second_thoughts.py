@@ -12,6 +12,7 @@ from app.annotations.refusals import KeyReused, TooLate
 from app.annotations.schemas import read_content
 from app.annotations.tables import Annotation, Draft, Revision
 from app.core.db import Session, now
+from app.core.language import gettext as _
 from app.projects.guard import Seat
 from app.tasks import actions as tasks
 from app.tasks.tables import Lease
@@ -30,7 +31,9 @@ def withdraw(session: Session, seat: Seat, annotation_id: int) -> Lease:
     last = annotation.latest
     if now() - last.created_at > GRACE or last.author_id != seat.user.id:
         raise TooLate(
-            "A submission can be taken back for one minute.", "annotation", "Change it under “My annotations” instead."
+            _("A submission can be taken back for one minute."),
+            "annotation",
+            _("Change it under “My annotations” instead."),
         )
     task = annotation.task
     draft = actions.lock_draft(session, seat.user, task.id)
@@ -49,7 +52,7 @@ def withdraw(session: Session, seat: Seat, annotation_id: int) -> Lease:
         measuring.measure(session, seat.project.id, [task.sample_id])
     lease = tasks.hold(session, seat, task)
     if lease is None:
-        raise TooLate("The sample is in your hands by another task.", "annotation", "Open your next task.")
+        raise TooLate(_("The sample is in your hands by another task."), "annotation", _("Open your next task."))
     return lease
 
 
@@ -69,7 +72,7 @@ def revise(
     annotation = _own(session, seat, annotation_id)
     if known := queries.by_key(session, seat.user, key):
         if known.id != annotation.id:
-            raise KeyReused("This key belongs to another submission.", "key")
+            raise KeyReused(_("This key belongs to another submission."), "key")
         return known
     actions.refuse_if_changed(annotation, revision)
     finished = read_content(content, annotation.sample, seat.rubric)

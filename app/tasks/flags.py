@@ -8,6 +8,7 @@ from sqlalchemy.orm import contains_eager, joinedload
 from app.accounts.actions import audit
 from app.core.db import Session
 from app.core.errors import NotFound
+from app.core.language import gettext as _
 from app.projects.guard import Seat
 from app.samples.tables import Sample
 from app.tasks import actions, queries
@@ -23,7 +24,7 @@ def flag(session: Session, seat: Seat, task_id: int, kind: str, note: str = "") 
     Raises NotFound, BadReason.
     """
     if kind not in FLAG_KINDS:
-        raise BadReason(f"A flag is one of {', '.join(FLAG_KINDS)}.", "kind")
+        raise BadReason(_("A flag is one of %(kinds)s.", kinds=", ".join(FLAG_KINDS)), "kind")
     task = queries.task(session, seat, task_id)
     row = Flag(task_id=task.id, user_id=seat.user.id, kind=kind, note=actions.readable(note))
     session.add(row)
@@ -38,7 +39,7 @@ def resolve(session: Session, seat: Seat, flag_id: int, note: str = "") -> FlagR
     if row is None:
         raise NotFound(where="flag")
     if session.scalar(sa.select(FlagResolution.id).where(FlagResolution.flag_id == flag_id)):
-        raise AlreadyResolved("Somebody has resolved this flag already.", "flag", "Load the list again.")
+        raise AlreadyResolved(_("Somebody has resolved this flag already."), "flag", _("Load the list again."))
     resolution = FlagResolution(flag=row, user_id=seat.user.id, note=actions.readable(note))
     session.add(resolution)
     session.flush()

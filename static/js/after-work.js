@@ -2,6 +2,7 @@
 import { forget } from "./annotate-kept.js";
 import { createOutbox } from "./annotate-outbox.js";
 import { mountUndo } from "./annotate-undo.js";
+import { _ } from "./words.js";
 
 const { user } = document.querySelector("[data-after-work]").dataset;
 const said = document.querySelector("[data-after-work] p");
@@ -10,8 +11,8 @@ const tell = (sentence) => ((said.textContent = sentence), (said.parentElement.h
 const outbox = createOutbox(user, {
   signIn: async () => false,
   async answered(entry, answer) {
-    if (answer.ok) return (forget({ user, ...entry }), tell("A submission that waited in this browser is in."));
-    tell(`A submission was not taken. ${answer.message} It is kept as a draft.`);
+    if (answer.ok) return (forget({ user, ...entry }), tell(_("A submission that waited in this browser is in.")));
+    tell(_("A submission was not taken. %(why)s It is kept as a draft.", { why: answer.message }));
   },
 });
 outbox.flush();

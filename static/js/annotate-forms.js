@@ -1,4 +1,5 @@
 // Skip and flag without losing anything: the draft is on the server before the page is left, and a flag leaves the page as it is.
+import { _ } from "./words.js";
 
 export function mountForms({ flush, tell }) {
   for (const form of document.querySelectorAll("form[data-leaves]"))
@@ -23,6 +24,6 @@ async function post(form) {
     const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)), headers: { accept: "application/json" } });
     return answer.ok ? "" : (await answer.json()).message;
   } catch {
-    return "The server cannot be reached. Try again in a moment.";
+    return _("The server cannot be reached. Try again in a moment.");
   }
 }

@@ -1,4 +1,5 @@
 // The sheet of keys, and changing them: each key stands in a field that takes the next key pressed.
+import { _ } from "./words.js";
 
 export function mountKeySheet(dialog, url) {
   const change = dialog.querySelector("[data-change-keys]");
@@ -25,6 +26,6 @@ export function mountKeySheet(dialog, url) {
     const keys = Object.fromEntries(fields.map((field) => [field.dataset.ownKey, field.value]));
     const answer = await fetch(url, { method: "PUT", headers: { "content-type": "application/json" }, body: JSON.stringify({ keys }) }).catch(() => null);
     if (answer?.ok) return window.location.reload(); // the draft is saved by now, and comes back with the page
-    fault.textContent = answer ? (await answer.json()).message : "The server cannot be reached.";
+    fault.textContent = answer ? (await answer.json()).message : _("The server cannot be reached.");
   });
 }

@@ -1,12 +1,13 @@
 // The rail: what is done, what is missing, whether it is saved.
 import { missing } from "./annotate-store.js";
+import { _ } from "./words.js";
 
 const SAVING = {
-  saving: "Saving…",
-  saved: "Saved",
-  away: "Server away: kept in this browser",
-  "signed-out": "Signed out: kept in this browser",
-  refused: "Not saved",
+  saving: _("Saving…"),
+  saved: _("Saved"),
+  away: _("Server away: kept in this browser"),
+  "signed-out": _("Signed out: kept in this browser"),
+  refused: _("Not saved"),
 };
 
 export function mountRail(root, store, jumpTo) {
@@ -25,7 +26,7 @@ export function mountRail(root, store, jumpTo) {
       chip.hidden = kind === "tie" && !store.content.tie;
       chip.toggleAttribute("data-done", left === 0);
       chip.querySelector("[data-count]").textContent = total ? `${total - left}/${total}` : left ? "–" : "✓";
-      chip.setAttribute("aria-label", `${chip.querySelector("[data-name]").textContent}: ${left ? `${left} missing` : "complete"}`);
+      chip.setAttribute("aria-label", `${chip.querySelector("[data-name]").textContent}: ${left ? _("%(left)s missing", { left }) : _("complete")}`);
     }
     submit.toggleAttribute("data-ready", todo.length === 0);
     if (notice.dataset.about === "missing") notice.hidden = true; // they are on it; the chips say the rest
@@ -47,8 +48,8 @@ export function mountRail(root, store, jumpTo) {
       state.textContent = more ? `${SAVING[name]}: ${more}` : SAVING[name];
     },
     /** Say something that wants to be read; `href` leads on to where it can be dealt with. */
-    tell(sentence, href = "") {
-      notice.dataset.about = sentence.startsWith("Still missing") ? "missing" : "answer";
+    tell(sentence, href = "", about = "answer") {
+      notice.dataset.about = about;
       notice.querySelector("p").textContent = sentence;
       notice.querySelector("a").hidden = !href;
       notice.querySelector("a").href = href;

@@ -1,4 +1,5 @@
 // Signed out while working: sign in on top of the page, as the same person, and go on. Nothing on the page is touched.
+import { _ } from "./words.js";
 
 export function mountSignIn(dialog) {
   const form = dialog.querySelector("form");
@@ -29,9 +30,9 @@ async function send(form) {
   try {
     const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)), redirect: "manual" });
     if (answer.type === "opaqueredirect") return "";
-    if (answer.status === 429) return "Too many tries: wait a few minutes.";
-    return answer.status === 401 ? "This password does not fit." : "That did not work. Open the sign-in page in another tab.";
+    if (answer.status === 429) return _("Too many tries: wait a few minutes.");
+    return answer.status === 401 ? _("This password does not fit.") : _("That did not work. Open the sign-in page in another tab.");
   } catch {
-    return "The server cannot be reached. Your work stays in this browser; try again in a moment.";
+    return _("The server cannot be reached. Your work stays in this browser; try again in a moment.");
   }
 }

@@ -1,6 +1,7 @@
 // Submission: what is missing is jumped to, what looks odd is asked once, what is finished goes into the queue and is sent.
 import { newKey } from "./annotate-outbox.js";
 import { missing, warnings } from "./annotate-store.js";
+import { _ } from "./words.js";
 
 const PATIENCE = 120;
 
@@ -15,7 +16,7 @@ export function mountSubmit(store, activeSeconds, { outbox, saving, next, jumpTo
     const todo = missing(store);
     if (todo.length) {
       jumpTo(todo[0].where);
-      return tell(`Still missing: ${todo.slice(0, 3).map((each) => each.what).join(", ")}${todo.length > 3 ? ` and ${todo.length - 3} more` : ""}.`);
+      return tell(stillMissing(todo.map((each) => each.what)), "", "missing");
     }
     const odd = warnings(store, activeSeconds());
     if (odd.length && odd.join() !== asked) {
@@ -33,13 +34,13 @@ export function mountSubmit(store, activeSeconds, { outbox, saving, next, jumpTo
     try {
       outbox.add({ key, url: desk.urls.annotation, slug: desk.slug, task: desk.task, body }, desk.revision === null ? { go_on: true } : {});
     } catch {
-      return (saving.rest(false), tell("This browser's store is full or forbidden. Leave the page open and submit again in a moment."));
+      return (saving.rest(false), tell(_("This browser's store is full or forbidden. Leave the page open and submit again in a moment.")));
     }
     const sent = await Promise.race([outbox.flush(), slow()]);
     if (sent === "sent") return;
     if (sent === "slow") return leave(null);
     saving.rest(false);
-    tell("The server cannot be reached. Your submission is kept in this browser and is sent when it is back.");
+    tell(_("The server cannot be reached. Your submission is kept in this browser and is sent when it is back."));
     leave(null);
   }
 
@@ -57,4 +58,9 @@ export function mountSubmit(store, activeSeconds, { outbox, saving, next, jumpTo
     },
     key,
   };
+}
+
+function stillMissing(all) {
+  const some = all.slice(0, 3).join(_(", "));
+  return all.length > 3 ? _("Still missing: %(some)s and %(more)s more.", { some, more: all.length - 3 }) : _("Still missing: %(some)s.", { some });
 }

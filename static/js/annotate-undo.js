@@ -1,4 +1,5 @@
 // Undo of the last submission, for a minute: a quiet button on the page that follows it.
+import { _ } from "./words.js";
 
 const PLACE = "assay.undo";
 const MINUTE = 60_000;
@@ -22,7 +23,7 @@ export function mountUndo(button, { first = async () => {}, tell = () => {} } = 
     button.hidden = true;
     await first();
     const answer = await fetch(`/api/v1/projects/${last.slug}/annotations/${last.annotation}/withdrawal`, { method: "POST" }).catch(() => null);
-    if (!answer) return ((button.hidden = false), tell("The server cannot be reached: undo in a moment."));
+    if (!answer) return ((button.hidden = false), tell(_("The server cannot be reached: undo in a moment.")));
     const said = await answer.json();
     sessionStorage.removeItem(PLACE);
     if (answer.ok) return window.location.assign(said.page);

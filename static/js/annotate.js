@@ -19,6 +19,7 @@ import { mountCannotJudge, mountTexts } from "./annotate-texts.js";
 import { mountTie } from "./annotate-tie.js";
 import { measureActiveTime } from "./annotate-time.js";
 import { mountUndo, rememberSubmission } from "./annotate-undo.js";
+import { _ } from "./words.js";
 
 const TRY_AGAIN = 10_000;
 const $ = (selector) => document.querySelector(selector);
@@ -85,7 +86,7 @@ function jumpTo(where) {
 function answered(entry, answer) {
   if (entry.key === sending.key) return sending.answered(answer);
   if (answer.ok) return settled(entry, answer);
-  tell(`An earlier submission was not taken. ${answer.message} It is kept as a draft.`, `/projects/${entry.slug}/annotate/${entry.task}`);
+  tell(_("An earlier submission was not taken. %(why)s It is kept as a draft.", { why: answer.message }), `/projects/${entry.slug}/annotate/${entry.task}`);
 }
 
 function settled(entry, answer) {
@@ -106,11 +107,11 @@ function leave(answer) {
 
 function lost({ error, message, advice }) {
   if (error !== "TaskTaken") return tell([message, advice].filter(Boolean).join(" "), desk.urls.next);
-  tell("Your time for this task ran out, and somebody else has it now. Your draft is kept. If the task becomes free again, it is yours again.", desk.urls.next);
+  tell(_("Your time for this task ran out, and somebody else has it now. Your draft is kept. If the task becomes free again, it is yours again."), desk.urls.next);
 }
 
-function tell(sentence, href = "") {
-  rail.tell(sentence, href === true ? desk.urls.next : href);
+function tell(sentence, href = "", about = "answer") {
+  rail.tell(sentence, href === true ? desk.urls.next : href, about);
 }
 
 function askOdd(sentences) {
