@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from app.accounts.queries import recent_changes
 from app.accounts.tables import User
 from app.annotations import looking
-from app.annotations.tables import Annotation, Review, Revision
+from app.annotations.selecting import NOTHING
+from app.annotations.tables import Annotation, Review, Revision, Waiting
 from app.core.db import Session
 from app.datasets.tables import Dataset
 from app.projects.guard import Seat
@@ -49,7 +50,7 @@ def counts(session: Session, project_id: int) -> dict[str, int]:
         sa.select(sa.func.count(sa.distinct(Annotation.id)))
         .join(Revision, Revision.annotation_id == Annotation.id)
         .join(Review, Review.revision_id == Revision.id)
-        .where(Annotation.project_id == project_id)
+        .where(Annotation.project_id == project_id, Review.reviewer_id.is_not(None))
     )
     newest = (
         sa.select(Dataset.counts["pairs"].as_integer())
@@ -63,6 +64,7 @@ def counts(session: Session, project_id: int) -> dict[str, int]:
         "done": count(Task, Task.done_at.is_not(None)),
         "annotations": count(Annotation),
         "reviewed": reviewed.scalar_subquery(),
+        "waiting": count(Waiting, Waiting.why != NOTHING),
         "accepted": reviewed.where(Review.verdict.in_(["accept", "correct"])).scalar_subquery(),
         "pairs": newest.scalar_subquery(),
         "datasets": count(Dataset),
@@ -107,6 +109,12 @@ WORDS = {
     "review.correct": "corrected an annotation",
     "review.return": "returned an annotation",
     "review.reject": "rejected an annotation",
+    "review.overruled": "overruled an acceptance by rule",
+    "reviews.by_rule": "applied the review rules",
+    "project.review_rules": "changed the review rules",
+    "sample.adjudicated": "decided over a sample",
+    "annotations.reannotation": "had annotations made again",
+    "annotations.reannotation_undone": "undid an order to annotate again",
     "dataset.frozen": "froze a dataset",
     "run.started": "started a run",
     "run.cancelled": "cancelled a run",
