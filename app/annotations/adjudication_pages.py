@@ -72,7 +72,7 @@ def case(request: Request, session: Db, seat: Overseer, sample_id: int) -> Respo
         rubric=seat.rubric,
         heats=comparison.heat_of_rows(annotations[0], annotations[1:], seat.rubric) if annotations else {},
         data={
-            **desk.for_correction(seat, DraftContent.model_validate(start).model_dump(), shown),
+            **desk.for_correction(seat, DraftContent.model_validate(start).model_dump(), shown, sample),
             "choices": adjudicating.choices(annotations),
             "consensus": common,
         },

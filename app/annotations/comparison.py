@@ -141,6 +141,12 @@ def _as_texts(content: DraftContent, shown: list[Reply], rubric: Rubric) -> dict
         if criterion.key in marks
     }
     texts |= {f"{letters.get(response, '?')} · Reason": reason for response, reason in content.reasons.items()}
+    texts |= {
+        f"{letters.get(response, '?')} · Marked": "; ".join(
+            f"{span.kind}: “{span.quote}” {span.note}".strip() for span in content.spans if span.response == response
+        )
+        for response in {span.response for span in content.spans}
+    }
     texts |= {"Ranking": words_of_ranking(content.ranking, shown), "Tie": "yes" if content.tie else ""}
     texts |= {"Reason for the ranking": content.rank_reason, "Positive sample": content.positive or ""}
     texts |= {"Negative sample": content.negative.text if content.negative else ""}

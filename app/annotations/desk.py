@@ -11,6 +11,7 @@ from app.annotations.tables import Annotation, Draft, Review
 from app.core.db import Session
 from app.projects.guard import Seat
 from app.samples.media import shown
+from app.samples.schemas import options
 from app.samples.tables import Medium, Sample
 from app.tasks.tables import Lease, Task
 
@@ -108,7 +109,7 @@ def for_script(seat: Seat, desk: Desk, guidance: int) -> dict[str, Any]:
         urls["annotation"] = f"{api}/annotations/{desk.annotation_id}/revisions"
         urls["next"] = f"/projects/{at}/annotations/mine"
     return {
-        **for_correction(seat, desk.content, desk.replies),
+        **for_correction(seat, desk.content, desk.replies, desk.sample),
         "slug": at,
         "task": task,
         "user": seat.user.id,
@@ -120,12 +121,17 @@ def for_script(seat: Seat, desk: Desk, guidance: int) -> dict[str, Any]:
     }
 
 
-def for_correction(seat: Seat, content: dict[str, Any], shown: list[Reply]) -> dict[str, Any]:
+def for_correction(seat: Seat, content: dict[str, Any], shown: list[Reply], sample: Sample) -> dict[str, Any]:
     """What any page's script needs to edit an annotation."""
     criteria = [
         criterion.model_dump(include={"key", "name", "levels", "anchors"}) for criterion in seat.rubric.criteria
     ]
-    return {"content": content, "replies": [vars(reply) for reply in shown], "criteria": criteria}
+    return {
+        "content": content,
+        "replies": [vars(reply) for reply in shown],
+        "criteria": criteria,
+        "options": options(sample.prompt) if sample.question_type == "mcq" else [],
+    }
 
 
 def words_of_ranking(ranking: list[list[str]], shown: list[Reply]) -> str:

@@ -72,7 +72,7 @@ def review_page(request: Request, session: Db, seat: Overseer, annotation_id: in
         "annotations/review.html",
         annotation=annotation,
         content=content,
-        data=desk.for_correction(seat, content, shown),
+        data=desk.for_correction(seat, content, shown, annotation.sample),
         question_type=annotation.sample.question_type,
         shown=shown,
         models={str(response.id): response.model for response in annotation.sample.responses},

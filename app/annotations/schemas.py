@@ -24,6 +24,21 @@ class Negative(BaseModel):
     text: str
 
 
+class Span(BaseModel):
+    """Words of a response that are wrong or good, with a note.
+
+    start, end: characters of the response's text as it is shown (Markdown rendered, formulas passed over).
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    response: str = Field(max_length=32)
+    start: StrictInt = Field(ge=0, le=1_000_000)
+    end: StrictInt = Field(ge=1, le=1_000_000)
+    quote: str = Field(min_length=1, max_length=2000)
+    kind: Literal["wrong", "good"]
+    note: str = Field(default="", max_length=2000)
+
+
 class CannotJudge(BaseModel):
     """An answer of its own, that makes no pairs."""
 
@@ -45,6 +60,8 @@ class DraftContent(BaseModel):
     positive: str | None = None
     negative: Negative | None = None
     cannot_judge: CannotJudge | None = None
+    spans: list[Span] = Field(default=[], max_length=MOST_ENTRIES)
+    """Evidence for the reasons, of no category of its own: nobody has to mark anything."""
 
     @property
     def ranks(self) -> dict[str, int]:
@@ -120,6 +137,7 @@ def check_draft(draft: DraftContent, sample: Sample, rubric: Rubric) -> list[Fau
 def _foreign(draft: DraftContent, ids: set[str]) -> Iterator[Fault]:
     named = [("scores", list(draft.scores)), ("reasons", list(draft.reasons))]
     named += [("ranking", [response for group in draft.ranking for response in group])]
+    named += [("spans", [span.response for span in draft.spans])]
     named += [("negative.base", [draft.negative.base] if draft.negative else [])]
     for place, responses in named:
         if len(responses) > MOST_ENTRIES or len(draft.ranking) > MOST_ENTRIES:
@@ -144,6 +162,7 @@ def _texts(draft: DraftContent) -> Iterator[Fault]:
     texts += [("rank_reason", draft.rank_reason), ("positive", draft.positive or "")]
     texts += [("negative.text", draft.negative.text if draft.negative else "")]
     texts += [("cannot_judge.note", draft.cannot_judge.note if draft.cannot_judge else "")]
+    texts += [(f"spans.{number}", span.quote + span.note) for number, span in enumerate(draft.spans)]
     for place, text in texts:
         if len(text) > LONGEST_TEXT:
             yield Fault(place, f"A text has at most {LONGEST_TEXT:,} characters; this one has {len(text):,}.")

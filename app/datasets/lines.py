@@ -58,6 +58,7 @@ def responses_of(sample: Sample, voters: list[Voter]) -> list[dict[str, Any]]:
             "scores": _mean_scores(str(each.id), contents),
             "critique": next((c.reasons[str(each.id)] for c in contents.values() if c.reasons.get(str(each.id))), ""),
         }
+        | _spans(str(each.id), contents)
         for each in sample.responses
     ]
     for id, content in contents.items():
@@ -71,6 +72,12 @@ def responses_of(sample: Sample, voters: list[Voter]) -> list[dict[str, Any]]:
 def _response(key: str, text: str, model: str | None, origin: str, ranks: dict[str, int]) -> dict[str, Any]:
     row = {"id": key, "text": text, "model": model, "origin": origin, "rank": ranks.get(key)}
     return {**row, "scores": {}, "critique": ""}
+
+
+def _spans(response: str, contents: dict[str, DraftContent]) -> dict[str, Any]:
+    """What people marked in a response, where they did: its words, whether they are wrong or good, and why."""
+    marked = [span for content in contents.values() for span in content.spans if span.response == response]
+    return {"spans": [{"text": each.quote, "kind": each.kind, "note": each.note} for each in marked]} if marked else {}
 
 
 def _mean_scores(response: str, contents: dict[str, DraftContent]) -> dict[str, float]:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 LONG_ANSWER = 128
 """Characters of a reference response over which a question is long (arXiv 2502.10391, section 2)."""
+ANSWER = re.compile(r"(?:(?<=\n)|(?<=\s)|^)\(?([A-H])[.):][ \t]*(.*?)(?=\s+\(?[B-H][.):]|\n|$)")
 VIDEO_ENDINGS = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".mpg", ".mpeg")
 OPTION = re.compile(r"(?:^|\n|\s)\(?([A-H])[.):]\s*\S")
 
@@ -66,3 +67,10 @@ def question_type(prompt: str, reference: str) -> str:
     if letters[:2] == ["A", "B"]:
         return "mcq"
     return "long" if len(reference) > LONG_ANSWER else "short"
+
+
+def options(prompt: str) -> list[tuple[str, str]]:
+    """The lettered options of a multiple-choice question, each with its text; none of any other question."""
+    found = [(letter, text.strip()) for letter, text in ANSWER.findall(prompt) if text.strip()]
+    in_order = [letter for letter, _ in found] == list("ABCDEFGH"[: len(found)])
+    return found if len(found) > 1 and in_order else []

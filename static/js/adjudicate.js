@@ -2,6 +2,9 @@
 import { mountDialogs, mountKeys } from "./annotate-keys.js";
 import { mountMatrix } from "./annotate-matrix.js";
 import { mountRanking } from "./annotate-ranking.js";
+import { mountCompare } from "./annotate-compare.js";
+import { mountFind } from "./annotate-find.js";
+import { mountSpans } from "./annotate-spans.js";
 import { createStore, missing } from "./annotate-store.js";
 import { mountCannotJudge, mountTexts } from "./annotate-texts.js";
 import { mountTie } from "./annotate-tie.js";
@@ -25,6 +28,8 @@ function mountDecision() {
   mountRanking($("[data-ranking]"), store, say);
   mountTie($("[data-tie-part]"), store, say);
   mountTexts(document, store);
+  const find = mountFind($("[data-compare]"), store, mountSpans(document, store), say);
+  mountCompare($("[data-compare]"), store, { always: true, changed: find.again, say });
   mountCannotJudge($("[data-cannot]"), store);
   const takeAll = mountTaking(store, say);
 

@@ -1,5 +1,6 @@
 // What differs between two versions of a draft, place by place, for a person who has to choose.
 import { wordDiff } from "./annotate-words.js";
+import { _ } from "./words.js";
 
 /** [{ what, here, there }]: `there` as nodes that mark what was taken out and put in. */
 export function differences(store, there) {
@@ -14,6 +15,8 @@ export function differences(store, there) {
   add("Reason for the ranking", here.rank_reason, there.rank_reason);
   add("Positive sample", here.positive ?? "", there.positive ?? "");
   add("Negative sample", here.negative?.text ?? "", there.negative?.text ?? "");
+  const marked = ({ spans = [] }) => spans.map((span) => `${store.letter(span.response)}: “${span.quote}” ${_(span.kind)} ${span.note}`.trim()).join("; ");
+  add(_("Marked words"), marked(here), marked(there));
   add("Cannot judge", here.cannot_judge?.kind ?? "", there.cannot_judge?.kind ?? "");
   return found;
 }

@@ -1,4 +1,9 @@
-// The ranking: starts unranked; made by letters, by drag, or by buttons. Places hold responses, gaps hold > or =.
+// The ranking: starts unranked; made by letters, by drag, by a handle's keys, or by buttons. Places hold responses, gaps hold > or =.
+
+import { _ } from "./words.js";
+
+const SUGGESTED = "assay.suggested.";
+const HANDLE_KEYS = { ArrowLeft: "better", ArrowUp: "better", ArrowRight: "worse", ArrowDown: "worse", "=": "gap", Delete: "remove", Backspace: "remove", Enter: "add", " ": "add" };
 
 export function mountRanking(root, store, say) {
   const lane = root.querySelector("[data-lane]");
@@ -6,9 +11,11 @@ export function mountRanking(root, store, say) {
   const typed = root.querySelector("[data-typed]");
   const words = root.querySelector("[data-words]");
   const byScores = root.querySelector("[data-by-scores]");
+  const asScored = root.querySelector("[data-as-scored]");
   const template = root.querySelector("template");
   let order = [];
   let gaps = [];
+  store.suggested = sessionStorage.getItem(SUGGESTED + (store.desk.task ?? ""));
 
   function read() {
     order = store.content.ranking.flat();
@@ -36,6 +43,7 @@ export function mountRanking(root, store, say) {
     if (source !== typed) typed.setCustomValidity("");
     root.querySelector("[data-fault]").textContent = typed.validationMessage;
     byScores.hidden = !allScored(store) || unranked.length === 0;
+    asScored.hidden = !store.suggested || JSON.stringify(store.content.ranking) !== store.suggested;
   }
 
   function chip(id, gap) {
@@ -86,8 +94,10 @@ export function mountRanking(root, store, say) {
   root.querySelector("[data-clear]").addEventListener("click", () => ((order = []), (gaps = []), write(), say("Ranking cleared")));
   byScores.addEventListener("click", () => {
     ({ order, gaps } = orderByScores(store));
+    suggest();
     write();
-    say(words.textContent);
+    say(spoken(store));
+    lane.querySelector("[data-handle]")?.focus();
   });
   typed.addEventListener("input", () => {
     const parsed = parse(typed.value, store);
@@ -95,11 +105,29 @@ export function mountRanking(root, store, say) {
     if (!parsed.fault) ({ order, gaps } = parsed);
     write(typed);
   });
+  root.addEventListener("keydown", (event) => {
+    const id = event.target.matches?.("[data-handle]") && event.target.closest("[data-id]").dataset.id;
+    const act = id && HANDLE_KEYS[event.key];
+    if (!act || (act === "gap" && order.indexOf(id) < 1)) return;
+    event.preventDefault();
+    acts[order.includes(id) ? act : "add"](id);
+    write();
+    announce(id);
+    root.querySelector(`[data-id="${id}"] [data-handle]`).focus();
+  });
   typed.addEventListener("blur", () => !typed.validationMessage && draw(null));
+
+  /** What was suggested is remembered while the task is open: unchanged, it is asked about once. */
+  function suggest() {
+    const ranking = [];
+    order.forEach((id, at) => (at && gaps[at - 1] === "=" ? ranking.at(-1).push(id) : ranking.push([id])));
+    store.suggested = JSON.stringify(ranking);
+    sessionStorage.setItem(SUGGESTED + (store.desk.task ?? ""), store.suggested);
+  }
 
   function announce(id) {
     const at = order.indexOf(id);
-    say(at < 0 ? `${store.letter(id)} is not ranked` : `${store.letter(id)} is now ${nth(at)} of ${store.ids.length}: ${words.textContent}`);
+    say(at < 0 ? `${store.letter(id)} is not ranked` : `${store.letter(id)} is now ${nth(at)} of ${store.ids.length}: ${spoken(store)}`);
   }
 
   function dropped(event) {
@@ -145,4 +173,10 @@ function orderByScores(store) {
 
 function nth(at) {
   return ["first", "second", "third", "fourth", "fifth", "sixth", "seventh"][at] ?? `number ${at + 1}`;
+}
+
+/** The order for ears: "A first, then B and C equal, then D". */
+function spoken(store) {
+  const places = store.content.ranking.map((group) => (group.length > 1 ? _("%(letters)s equal", { letters: group.map(store.letter).join(_(" and ")) }) : store.letter(group[0])));
+  return places.length ? [_("%(letters)s first", { letters: places[0] }), ...places.slice(1).map((letters) => _("then %(letters)s", { letters }))].join(", ") : _("Not ranked yet");
 }

@@ -1,8 +1,9 @@
 // The annotation being made: one content object, changed in one way, watched by every part of the page.
+import { _ } from "./words.js";
 
 export function createStore(desk) {
   const watchers = new Set();
-  let content = structuredClone(desk.content);
+  let content = whole(desk.content);
   const letters = new Map(desk.replies.map((reply) => [reply.id, reply.letter]));
 
   return {
@@ -20,7 +21,7 @@ export function createStore(desk) {
       watchers.forEach((watch) => watch(source));
     },
     replace(next) {
-      content = structuredClone(next);
+      content = whole(next);
       watchers.forEach((watch) => watch(null));
     },
     /** Called at once and after each change. */
@@ -30,6 +31,9 @@ export function createStore(desk) {
     },
   };
 }
+
+/** A copy; a draft from before there were spans gets none. */
+const whole = (content) => ({ spans: [], ...structuredClone(content) });
 
 /** "A > C > B = D", best first. */
 export function rankingInWords(store) {
@@ -72,6 +76,7 @@ export function warnings(store, activeSeconds) {
       if (rank.get(better) < rank.get(worse) && isDominated(store, better, worse))
         found.push(`${letter(better)} is ranked above ${letter(worse)}, but ${letter(worse)} has the better scores.`);
   if (isLowest(store, content.ranking[0])) found.push(`${content.ranking[0].map(letter).join(" and ")} is ranked first, but has the lowest scores.`);
+  if (store.suggested && JSON.stringify(content.ranking) === store.suggested) found.push(_("The ranking is the one that your scores suggest, unchanged."));
   const reasons = ids.map((id) => content.reasons[id].trim().toLowerCase());
   if (new Set(reasons).size < reasons.length) found.push("The same reason stands under more than one response.");
   const words = store.desk.replies.reduce((sum, reply) => sum + reply.text.split(/\s+/).length, 0);

@@ -1,4 +1,4 @@
-// Reasons, the reason for the ranking, and "cannot judge": plain fields bound to the content. Also quoting as evidence.
+// Reasons, the reason for the ranking, and "cannot judge": plain fields bound to the content.
 
 export function mountTexts(root, store) {
   for (const field of root.querySelectorAll("[data-reason]")) {
@@ -8,34 +8,6 @@ export function mountTexts(root, store) {
   const rankReason = root.querySelector("[data-rank-reason]");
   rankReason.addEventListener("input", () => store.change((c) => (c.rank_reason = rankReason.value), rankReason));
   store.watch((source) => source !== rankReason && (rankReason.value = store.content.rank_reason));
-  for (const button of root.querySelectorAll("[data-quote]")) mountQuote(button, root, store);
-}
-
-/** Copy the selected span of a response into its reason, in quotation marks. */
-function mountQuote(button, root, store) {
-  const id = button.dataset.quote;
-  const text = root.querySelector(`[data-text="${id}"]`);
-  document.addEventListener("selectionchange", () => {
-    button.hidden = !selectionIn(text);
-  });
-  button.addEventListener("pointerdown", (event) => event.preventDefault());
-  button.addEventListener("click", () => {
-    const span = selectionIn(text);
-    if (!span) return;
-    store.change((content) => {
-      const before = content.reasons[id]?.trimEnd();
-      content.reasons[id] = `${before ? `${before} ` : ""}“${span}” `;
-    });
-    const field = root.querySelector(`[data-reason="${id}"]`);
-    field.focus();
-    field.setSelectionRange(field.value.length, field.value.length);
-  });
-}
-
-function selectionIn(element) {
-  const selection = window.getSelection();
-  const inside = selection.rangeCount && !selection.isCollapsed && element.contains(selection.anchorNode) && element.contains(selection.focusNode);
-  return inside ? selection.toString().trim().slice(0, 500) : "";
 }
 
 export function mountCannotJudge(root, store) {

@@ -10,6 +10,7 @@ export function mountTie(root, store, say) {
   const negative = editors.negative.querySelector("textarea");
   const bases = [...editors.negative.querySelectorAll("[data-base]")];
   const diff = editors.negative.querySelector("[data-diff]");
+  const options = mountOptions(editors.negative.querySelector("[data-options]"), store, (text) => (store.change((content) => (content.negative.text = text)), negative.focus()));
   let aside = { positive: "", negative: null };
 
   function draw(source) {
@@ -22,6 +23,7 @@ export function mountTie(root, store, say) {
     if (source !== positive) positive.value = content.positive ?? aside.positive;
     if (source !== negative) negative.value = content.negative?.text ?? "";
     bases.forEach((base) => base.setAttribute("aria-pressed", String(base.dataset.base === content.negative?.base)));
+    options();
     negative.disabled = !content.negative?.base;
     diff.replaceChildren(...(content.negative ? wordDiff(store.text(content.negative.base), content.negative.text) : []));
   }
@@ -67,4 +69,29 @@ export function mountTie(root, store, say) {
     }
     draw(source);
   });
+}
+
+/** Multiple choice: the wrong answer is picked from the question's options, all but the one that the response gives. */
+function mountOptions(list, store, pick) {
+  const buttons = (store.desk.options ?? []).map(([letter, text]) => {
+    const answer = `${letter}. ${text}`;
+    const button = Object.assign(document.createElement("button"), { type: "button", className: "chip", textContent: answer });
+    button.addEventListener("click", () => pick(answer));
+    return { letter, answer, button };
+  });
+  list.append(...buttons.map(({ button }) => button));
+  list.closest("[data-options-part]").hidden = !buttons.length;
+  return () => {
+    const { negative } = store.content;
+    for (const { letter, answer, button } of buttons) {
+      button.disabled = !negative || given(store, negative.base) === letter;
+      button.setAttribute("aria-pressed", String(negative?.text === answer));
+    }
+  };
+}
+
+/** The option that a response chooses: its only letter that stands alone. */
+function given(store, base) {
+  const named = new Set(store.text(base).match(/(?<![A-Za-z])[A-H](?![A-Za-z])/g));
+  return named.size === 1 ? [...named][0] : null;
 }

@@ -1,5 +1,7 @@
 // The annotate page: puts its parts together.
+import { mountCompare } from "./annotate-compare.js";
 import { showDifferences } from "./annotate-differences.js";
+import { mountFind } from "./annotate-find.js";
 import { mountForms } from "./annotate-forms.js";
 import { forget } from "./annotate-kept.js";
 import { mountGuidance } from "./annotate-guidance.js";
@@ -13,6 +15,7 @@ import { mountRanking } from "./annotate-ranking.js";
 import { showRemarks } from "./annotate-remarks.js";
 import { mountSaving } from "./annotate-saving.js";
 import { mountSignIn } from "./annotate-sign-in.js";
+import { mountSpans } from "./annotate-spans.js";
 import { createStore, missing } from "./annotate-store.js";
 import { mountSubmit } from "./annotate-submit.js";
 import { mountCannotJudge, mountTexts } from "./annotate-texts.js";
@@ -37,6 +40,8 @@ const matrix = mountMatrix($("[data-matrix]"), store);
 mountRanking($("[data-ranking]"), store, say);
 mountTie($("[data-tie-part]"), store, say);
 mountTexts(document, store);
+const find = mountFind($("[data-compare]"), store, mountSpans(document, store), say);
+const compare = mountCompare($("[data-compare]"), store, { changed: find.again, say });
 mountCannotJudge($("[data-cannot]"), store);
 mountKeySheet($("#keys"), desk.urls.keys);
 const guidelines = mountGuidance($("#guidelines"), { reading: desk.urls.reading });
@@ -67,6 +72,9 @@ mountKeys({
   i: () => guidelines(matrix.criterion()),
   s: () => $("[data-open='#skip']")?.click(),
   f: () => $("[data-open='#flag']").click(),
+  d: compare.differ,
+  x: compare.plain,
+  "/": find.focus,
   u: () => outbox.flush().then(() => undo()), // what was just submitted may still be on its way
   "?": () => $("#keys").showModal(),
 });

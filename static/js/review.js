@@ -2,6 +2,9 @@
 import { mountDialogs } from "./annotate-keys.js";
 import { mountMatrix } from "./annotate-matrix.js";
 import { mountRanking } from "./annotate-ranking.js";
+import { mountCompare } from "./annotate-compare.js";
+import { mountFind } from "./annotate-find.js";
+import { mountSpans } from "./annotate-spans.js";
 import { createStore, missing } from "./annotate-store.js";
 import { mountCannotJudge, mountTexts } from "./annotate-texts.js";
 import { mountTie } from "./annotate-tie.js";
@@ -21,6 +24,10 @@ models.addEventListener("click", () => {
 });
 
 mountDialogs();
+const say = (sentence) => ($("#live").textContent = sentence);
+mountSpans(document, store, { change: false });
+const find = mountFind($("[data-compare]"), store, null, say);
+mountCompare($("[data-compare]"), store, { always: true, changed: find.again, say });
 const marks = mountMarks($("[data-marks]"), form);
 mountReviewKeys(form && mountVerdict(), marks);
 
@@ -76,7 +83,6 @@ function problem(verdict, comment) {
 }
 
 function mountEditor() {
-  const say = (sentence) => ($("#live").textContent = sentence);
   mountMatrix($("[data-matrix]"), store);
   mountRanking($("[data-ranking]"), store, say);
   mountTie($("[data-tie-part]"), store, say);

@@ -104,7 +104,7 @@ function mount(viewer) {
 // The first viewer answers the page's keys; others answer while something in them has the focus.
 const viewers = [...document.querySelectorAll("[data-viewer]")].map((viewer) => [viewer, mount(viewer)]);
 document.addEventListener("keydown", (event) => {
-  if (typing(event) || !viewers.length) return;
+  if (typing(event) || event.defaultPrevented || !viewers.length) return; // a page's own keys come first
   const [, keys] = viewers.find(([viewer]) => viewer.contains(event.target)) ?? viewers[0];
   const act = keys[keyOf(event)];
   if (!act) return;
