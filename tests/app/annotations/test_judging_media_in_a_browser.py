@@ -1,4 +1,4 @@
-"""The workspace by mouse and by touch: large pictures and videos, marks in responses, a ranking that nobody suggests."""
+"""The workspace by mouse and by touch: large pictures and videos, marks in responses, an own ranking."""
 
 from __future__ import annotations
 
@@ -53,10 +53,9 @@ def test_a_sample_is_judged_by_mouse_and_its_marks_reach_the_reviewer(
         bob.locator("[data-cell]").nth(number).click()
         bob.locator(f"[data-levels] [data-score='{5 - number % 4}']").click()
     expect(bob.locator("[data-length]").first).to_have_text("6 words")
-    for _ in range(4):
-        bob.locator("[data-pool] [data-handle]").first.drag_to(
-            bob.locator("[data-lane]"), target_position={"x": 600, "y": 20}
-        )
+    bob.locator("[data-pool] [data-handle]").first.drag_to(bob.locator("[data-lane]"))
+    for _ in range(3):
+        bob.locator("[data-pool] [data-act=add]").first.click()
     bob.locator("[data-lane] [data-gap]").last.click()
     expect(bob.locator("[data-words]").first).to_have_text("A > B > C = D")
     first = bob.url
