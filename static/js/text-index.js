@@ -48,6 +48,6 @@ function trimmed(text, start, end) {
 /** Paint ranges under a name that the stylesheet knows (::highlight); nothing in the page is changed for it. */
 export function paint(name, ranges) {
   if (!globalThis.CSS?.highlights) return;
-  if (ranges.length) CSS.highlights.set(name, new Highlight(...ranges));
+  if (ranges.length) CSS.highlights.set(name, Object.assign(new Highlight(...ranges), { priority: ["differs", "good", "wrong", "found", "found-here"].indexOf(name) }));
   else CSS.highlights.delete(name);
 }
