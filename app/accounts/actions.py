@@ -137,7 +137,7 @@ def give_code(session: Session, secret: str, code: str) -> str:
     """Finish signing in with the second factor; a new secret for the cookie. Raises NotSignedIn, WrongCode, TooMany."""
     entry = queries.open_sign_in(session, secret)
     if entry is None or not entry.awaits_code:
-        raise NotSignedIn("Too much time has passed. Sign in again.")
+        raise NotSignedIn(_("Too much time has passed. Sign in again."))
     second_factor.check(session, entry.user, code)
     entry.ended_at = now()
     return open_session(session, entry.user, entry.agent, entry.address)

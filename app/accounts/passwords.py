@@ -14,6 +14,8 @@ from app.accounts.log import audit
 from app.accounts.tables import PasswordLink, SignIn, User
 from app.core.db import Session, now
 from app.core.errors import Conflict, Forbidden, Invalid
+from app.core.language import N_
+from app.core.language import gettext as _
 from app.core.sealing import fingerprint, new_secret
 
 SHORTEST = 10
@@ -32,7 +34,7 @@ class WrongPassword(Forbidden):
 class LinkSpent(Conflict):
     """A link that was used, replaced, or is too old."""
 
-    advice = "Ask for a new link; the newest one is the one that works."
+    advice = N_("Ask for a new link; the newest one is the one that works.")
 
 
 @cache
@@ -49,11 +51,11 @@ def hash_of_nobody() -> str:
 def hashed(password: str, email: str) -> str:
     """The password as argon2id. Raises WeakPassword."""
     if len(password) < SHORTEST:
-        raise WeakPassword(f"A password needs at least {SHORTEST} characters.", "password")
+        raise WeakPassword(_("A password needs at least %(shortest)s characters.", shortest=SHORTEST), "password")
     if len(password) > LONGEST:
-        raise WeakPassword(f"A password has at most {LONGEST} characters.", "password")
+        raise WeakPassword(_("A password has at most %(longest)s characters.", longest=LONGEST), "password")
     if password.lower() in (email.lower(), email.lower().split("@")[0]) or len(set(password)) < 4:
-        raise WeakPassword("This password is the first that anybody would guess.", "password")
+        raise WeakPassword(_("This password is the first that anybody would guess."), "password")
     return _hasher().hash(password)
 
 
@@ -67,7 +69,7 @@ def matches(password_hash: str, password: str) -> bool:
 def prove(user: User, password: str) -> None:
     """Raises WrongPassword: asked before what a borrowed session must not do."""
     if not matches(user.password_hash, password):
-        raise WrongPassword("This is not your present password.", "password")
+        raise WrongPassword(_("This is not your present password."), "password")
 
 
 def change(session: Session, user: User, present: str, new: str, kept: SignIn) -> None:
@@ -111,7 +113,7 @@ def open_link(session: Session, secret: str) -> PasswordLink:
     """The link of this secret, if it still works. Raises LinkSpent."""
     link = queries.open_link(session, fingerprint(secret))
     if link is None or link.user.deactivated_at:
-        raise LinkSpent("This link was used already, was replaced by a newer one, or is too old.", "link")
+        raise LinkSpent(_("This link was used already, was replaced by a newer one, or is too old."), "link")
     return link
 
 

@@ -13,6 +13,7 @@ from app.accounts.tables import SecondFactor, User
 from app.core import throttle
 from app.core.db import Session, now
 from app.core.errors import Conflict, Invalid
+from app.core.language import gettext as _
 from app.core.sealing import fingerprint, seal, unseal
 
 STEP = 30  # seconds
@@ -32,7 +33,9 @@ class FactorOn(Conflict):
 def begin(session: Session, user: User) -> str:
     """The address (otpauth://) that an app reads from a QR code; it counts only once confirmed. Raises FactorOn."""
     if user.second_factor and user.second_factor.confirmed_at:
-        raise FactorOn("A second factor is on already.", "second factor", "Turn it off before you set up another.")
+        raise FactorOn(
+            _("A second factor is on already."), "second factor", _("Turn it off before you set up another.")
+        )
     secret = pyotp.random_base32()
     if user.second_factor is None:
         user.second_factor = SecondFactor(user_id=user.id, sealed_secret="", last_step=0, recovery_sha256=[])
@@ -50,7 +53,7 @@ def confirm(session: Session, user: User, code: str) -> list[str]:
     """Turn it on with a code from the app; returns the recovery codes, shown once. Raises WrongCode, FactorOn."""
     factor = user.second_factor
     if factor is None or factor.confirmed_at:
-        raise FactorOn("There is nothing to confirm.", "second factor", "Begin setting it up.")
+        raise FactorOn(_("There is nothing to confirm."), "second factor", _("Begin setting it up."))
     _accept(user, factor, code)
     codes = ["-".join(secrets.token_hex(2) for _ in range(3)) for _ in range(RECOVERY_CODES)]
     factor.recovery_sha256 = [fingerprint(each) for each in codes]
@@ -63,9 +66,11 @@ def check(session: Session, user: User, code: str) -> None:
     """Accept a code of the app or a recovery code. Raises WrongCode, throttle.TooMany."""
     factor = user.second_factor
     if wait := throttle.take(TRIES, "code", str(user.id)):
-        raise throttle.TooMany("Too many wrong codes.", "code", f"Try again in {-(-wait // 60)} minutes.")
+        raise throttle.TooMany(
+            _("Too many wrong codes."), "code", _("Try again in %(wait)s minutes.", wait=-(-wait // 60))
+        )
     if factor is None:
-        raise WrongCode("No second factor is set up.", "code")
+        raise WrongCode(_("No second factor is set up."), "code")
     spent = fingerprint(code.strip().lower())
     if spent in factor.recovery_sha256:
         factor.recovery_sha256 = [each for each in factor.recovery_sha256 if each != spent]
@@ -103,4 +108,6 @@ def _accept(user: User, factor: SecondFactor, code: str) -> None:
         if step > factor.last_step and secrets.compare_digest(totp.at(step * STEP), digits):
             factor.last_step = step
             return
-    raise WrongCode("This code is not the one that your app shows now.", "code", "Wait for the next one and try again.")
+    raise WrongCode(
+        _("This code is not the one that your app shows now."), "code", _("Wait for the next one and try again.")
+    )

@@ -10,6 +10,7 @@ from app.accounts.tables import ApiToken, User
 from app.core import throttle
 from app.core.db import Session, now
 from app.core.errors import Invalid, NotFound, NotSignedIn
+from app.core.language import gettext as _
 from app.core.sealing import fingerprint, new_secret
 
 PREFIX = "assay_"
@@ -30,11 +31,13 @@ class TokenRefused(Invalid):
 def make(session: Session, user: User, name: str, scope: str, days: int) -> str:
     """A new token's secret, shown once. Raises TokenRefused."""
     if not name.strip():
-        raise TokenRefused("Give the token a name that says what uses it.", "name")
+        raise TokenRefused(_("Give the token a name that says what uses it."), "name")
     if scope not in SCOPES:
-        raise TokenRefused(f"A token's scope is {' or '.join(SCOPES)}.", "scope")
+        raise TokenRefused(_("A token's scope is %(scopes)s.", scopes=" or ".join(SCOPES)), "scope")
     if not 1 <= days <= LONGEST_DAYS:
-        raise TokenRefused(f"A token lasts 1 to {LONGEST_DAYS} days, not {days}.", "days")
+        raise TokenRefused(
+            _("A token lasts 1 to %(longest_days)s days, not %(days)s.", longest_days=LONGEST_DAYS, days=days), "days"
+        )
     secret = new_secret(PREFIX)
     token = ApiToken(
         user_id=user.id,
@@ -63,9 +66,11 @@ def open_token(session: Session, secret: str) -> ApiToken:
     """The token of this secret. Raises BadToken, throttle.TooMany."""
     token = queries.open_token(session, fingerprint(secret))
     if token is None:
-        raise BadToken("This token is unknown, revoked or past its end.", "Authorization", "Make a new one.")
+        raise BadToken(_("This token is unknown, revoked or past its end."), "Authorization", _("Make a new one."))
     if wait := throttle.take(RATE, "token", str(token.id)):
-        raise throttle.TooMany("This token asks too often.", "Authorization", f"Try again in {wait} seconds.")
+        raise throttle.TooMany(
+            _("This token asks too often."), "Authorization", _("Try again in %(wait)s seconds.", wait=wait)
+        )
     if token.last_used_at is None or token.last_used_at < now() - SEEN_EVERY:
         token.last_used_at = now()  # not at each request: a row written for every read would cost more than the read
     return token

@@ -14,6 +14,7 @@ from app.annotations.schemas import read_content, read_draft
 from app.annotations.tables import Annotation, Draft
 from app.core.db import Session, now
 from app.core.errors import NotFound
+from app.core.language import gettext as _
 from app.projects.guard import Seat
 from app.tasks import actions as tasks
 from app.tasks import ahead
@@ -63,18 +64,25 @@ def refuse_if_changed(annotation: Annotation | None, revision: int) -> Annotatio
         raise NotFound(where="annotation")
     if (review := annotation.latest.review) and review.reviewer:
         raise AlreadyReviewed(
-            f"{review.reviewer.name} has judged this annotation meanwhile: it is {annotation.state}.", "annotation"
+            _(
+                "%(name)s has judged this annotation meanwhile: it is %(state)s.",
+                name=review.reviewer.name,
+                state=annotation.state,
+            ),
+            "annotation",
         )
     if annotation.latest.number != revision:
-        raise AlreadyReviewed("The annotation was changed while you looked at it.", "revision", "Open it again.")
+        raise AlreadyReviewed(_("The annotation was changed while you looked at it."), "revision", _("Open it again."))
     return annotation
 
 
 def _refuse_if_never_held(session: Session, seat: Seat, task: Task) -> None:
     if task.done_at and task.done_by_id == seat.user.id:
-        raise AlreadyJudged("You have submitted your annotation of this sample.", f"task {task.id}")
+        raise AlreadyJudged(_("You have submitted your annotation of this sample."), f"task {task.id}")
     if task_queries.latest_lease(session, seat.user, task.sample_id) is None:
-        raise TaskTaken("You do not hold this task.", f"task {task.id}", "Open your next task from the project's page.")
+        raise TaskTaken(
+            _("You do not hold this task."), f"task {task.id}", _("Open your next task from the project's page.")
+        )
 
 
 def lock_draft(session: Session, user: User, task_id: int) -> Draft:
@@ -103,11 +111,11 @@ def submit(
     """
     task = task_queries.task(session, seat, task_id)
     if not 1 <= len(key) <= 200 or "\0" in key:
-        raise BadReview("An idempotency key has 1 to 200 characters.", "key")
+        raise BadReview(_("An idempotency key has 1 to 200 characters."), "key")
     tasks.one_at_a_time(session, seat)
     if known := queries.by_key(session, seat.user, key):
         if known.sample_id != task.sample_id:
-            raise KeyReused("This key belongs to another submission.", "key")
+            raise KeyReused(_("This key belongs to another submission."), "key")
         return known
     finished = read_content(content, task.sample, seat.rubric)
     lease = tasks.hold_for_submission(session, seat, task_id)

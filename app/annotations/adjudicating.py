@@ -14,6 +14,7 @@ from app.annotations.refusals import AlreadyReviewed, BadReview, NotYours
 from app.annotations.schemas import read_content
 from app.annotations.tables import Adjudication, Annotation, Disagreement, Review, Waiting
 from app.core.db import Session
+from app.core.language import gettext as _
 from app.projects.guard import Seat
 from app.samples import queries as samples
 from app.samples.tables import Sample
@@ -43,10 +44,13 @@ def adjudicate(
     revisions = [each.latest.id for each in annotations]
     if seen is not None and sorted(seen) != sorted(revisions):
         raise AlreadyReviewed(
-            "An annotation of this sample came or changed while you decided.", "sample", "Open it again."
+            _("An annotation of this sample came or changed while you decided."), "sample", _("Open it again.")
         )
     if len(reason) > LONGEST_REASON or "\0" in reason:
-        raise BadReview(f"A reason has at most {LONGEST_REASON:,} characters, and no NUL.", "reason")
+        raise BadReview(
+            _("A reason has at most %(longest_reason)s characters, and no NUL.", longest_reason=f"{LONGEST_REASON:,}"),
+            "reason",
+        )
     decided = read_content(content, sample, seat.rubric).model_dump()
     before = queries.adjudication(session, sample_id)
     row = Adjudication(

@@ -15,6 +15,7 @@ from app.annotations.refusals import BadReview
 from app.annotations.schemas import DraftContent
 from app.core.db import Db
 from app.core.html import page, redirect
+from app.core.language import gettext as _
 from app.projects.guard import Overseer, Reviewer
 from app.samples import queries as samples
 
@@ -93,7 +94,7 @@ def decide(
     try:
         decided = orjson.loads(content)
     except orjson.JSONDecodeError:
-        raise BadReview("The decision did not arrive as JSON.", "content") from None
+        raise BadReview(_("The decision did not arrive as JSON."), "content") from None
     adjudicating.adjudicate(session, seat, sample_id, decided, reason, seen)
     following = adjudicating.next_case(session, seat, sample_id)
     at = f"/projects/{seat.project.slug}"

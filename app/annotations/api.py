@@ -13,6 +13,7 @@ from app.annotations.tables import Annotation, Draft
 from app.core.db import Db, Session
 from app.core.errors import NotFound, Refusal
 from app.core.html import answer_refusal
+from app.core.language import gettext as _
 from app.projects.guard import Annotator, Seat
 from app.tasks import actions as tasks
 from app.tasks import ahead
@@ -39,7 +40,7 @@ def read_draft(session: Db, seat: Annotator, task_id: int) -> JSONResponse:
     task_queries.task(session, seat, task_id)
     draft = queries.draft(session, seat.user, task_id)
     if draft is None:
-        raise NotFound("There is no draft of yours for this task.", "draft")
+        raise NotFound(_("There is no draft of yours for this task."), "draft")
     return JSONResponse(_draft(draft))
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from app.annotations.desk import Reply
 from app.annotations.refusals import BadReview
+from app.core.language import gettext as _
 from app.projects.rubric import Rubric
 
 LONGEST_REMARK = 2000
@@ -57,8 +58,14 @@ def checked_remarks(remarks: Iterable[tuple[str, str]], shown: Sequence[Reply], 
         if not (comment := comment.strip()):
             continue
         if words_of(place, shown, rubric) is None:
-            raise BadReview(f"“{place[:60]}” is no place of this annotation.", "remarks")
+            raise BadReview(_("“%(place)s” is no place of this annotation.", place=place[:60]), "remarks")
         if len(comment) > LONGEST_REMARK or "\0" in comment:
-            raise BadReview(f"A remark has at most {LONGEST_REMARK:,} characters, and no NUL.", place)
+            raise BadReview(
+                _(
+                    "A remark has at most %(longest_remark)s characters, and no NUL.",
+                    longest_remark=f"{LONGEST_REMARK:,}",
+                ),
+                place,
+            )
         found.append({"place": place, "comment": comment})
     return found

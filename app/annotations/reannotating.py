@@ -19,6 +19,7 @@ from app.annotations.selecting import NOTHING
 from app.annotations.tables import Annotation, Disagreement, Reannotated, Reannotation, Review, Revision, Waiting
 from app.core.db import Session, now
 from app.core.errors import NotFound
+from app.core.language import gettext as _
 from app.projects.guard import Seat
 from app.projects.tables import Membership
 from app.samples.tables import Sample
@@ -151,10 +152,16 @@ def order(session: Session, seat: Seat, chosen: Chosen, reason: str, expected: i
     rows = session.execute(lock).all()
     if len(rows) != expected:
         raise SetChanged(
-            f"The set has {len(rows):,} annotations by now, not {expected:,}.", "expected", "Look at it again."
+            _(
+                "The set has %(rows)s annotations by now, not %(expected)s.",
+                rows=f"{len(rows):,}",
+                expected=f"{expected:,}",
+            ),
+            "expected",
+            _("Look at it again."),
         )
     if not rows:
-        raise BadReview("No annotation fits these filters.", "filters")
+        raise BadReview(_("No annotation fits these filters."), "filters")
     row = Reannotation(project_id=seat.project.id, author_id=seat.user.id, reason=reason, filters=chosen.given)
     session.add(row)
     session.flush()
@@ -170,9 +177,12 @@ def order(session: Session, seat: Seat, chosen: Chosen, reason: str, expected: i
 
 def _readable(reason: str) -> str:
     if not reason.strip():
-        raise CommentMissing("Say why these annotations are made again.", "reason")
+        raise CommentMissing(_("Say why these annotations are made again."), "reason")
     if len(reason) > LONGEST_REASON or "\0" in reason:
-        raise BadReview(f"A reason has at most {LONGEST_REASON:,} characters, and no NUL.", "reason")
+        raise BadReview(
+            _("A reason has at most %(longest_reason)s characters, and no NUL.", longest_reason=f"{LONGEST_REASON:,}"),
+            "reason",
+        )
     return reason.strip()
 
 
@@ -228,7 +238,7 @@ def undo(session: Session, seat: Seat, reannotation_id: int) -> Reannotation:
     if row is None:
         raise NotFound(where="reannotation")
     if row.undone_at:
-        raise SetChanged("This order has been undone already.", "reannotation")
+        raise SetChanged(_("This order has been undone already."), "reannotation")
     items = session.execute(
         sa.select(Annotation.id, Annotation.task_id, Annotation.sample_id, Reannotated.added_revision)
         .join(Reannotated, Reannotated.annotation_id == Annotation.id)
@@ -239,7 +249,12 @@ def undo(session: Session, seat: Seat, reannotation_id: int) -> Reannotation:
     tasks = [each.task_id for each in items]
     if many := replacing.begun(session, tasks):
         raise Begun(
-            f"{many:,} of the {len(items):,} have been begun: the order can no longer be undone.", "reannotation"
+            _(
+                "%(many)s of the %(items)s have been begun: the order can no longer be undone.",
+                many=f"{many:,}",
+                items=f"{len(items):,}",
+            ),
+            "reannotation",
         )
     replacing.take_back(session, tasks)
     _take_back(session, items)

@@ -14,6 +14,7 @@ from app.annotations.reannotating import Chosen, State
 from app.annotations.refusals import BadReview
 from app.core.db import Db
 from app.core.html import page, redirect
+from app.core.language import gettext as _
 from app.projects.guard import Admin
 from app.samples.tables import DOMAINS, QUESTION_TYPES
 
@@ -48,7 +49,7 @@ def _day(text: str, place: str) -> dt.date | None:
     try:
         return dt.date.fromisoformat(text) if text else None
     except ValueError:
-        raise BadReview(f"“{text}” is no day such as 2026-11-23.", place) from None
+        raise BadReview(_("“%(text)s” is no day such as 2026-11-23.", text=text), place) from None
 
 
 def _share(text: str, place: str) -> float | None:
@@ -57,7 +58,7 @@ def _share(text: str, place: str) -> float | None:
     except ValueError:
         share = -1.0
     if share is not None and not 0 <= share <= 1:
-        raise BadReview(f"Agreement is 0 to 1, not “{text}”.", place)
+        raise BadReview(_("Agreement is 0 to 1, not “%(text)s”.", text=text), place)
     return share
 
 

@@ -6,13 +6,14 @@ from typing import Any
 
 from app.annotations.tables import Draft
 from app.core.errors import Conflict, Forbidden, Invalid
+from app.core.language import gettext as _
 
 
 class StaleDraft(Conflict):
     """Another window or device saved the same draft meanwhile."""
 
     def __init__(self, draft: Draft) -> None:
-        super().__init__("This draft was changed in another window or on another device.", "version")
+        super().__init__(_("This draft was changed in another window or on another device."), "version")
         self.draft = draft
 
     def as_json(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from app.annotations.schemas import DraftContent
 from app.annotations.selecting import NAMES
 from app.core.db import Db
 from app.core.html import page, redirect
+from app.core.language import gettext as _
 from app.projects.guard import Overseer, Reviewer
 from app.tasks.tables import FLAG_KINDS
 
@@ -112,7 +113,7 @@ def _verdict(
 ) -> Verdict:
     """place, remark: in pairs, in the order of the page."""
     if len(place or []) != len(remark or []):
-        raise BadReview("Each remark needs its place.", "remark")
+        raise BadReview(_("Each remark needs its place."), "remark")
     return Verdict(revision, comment, verified or [], list(zip(place or [], remark or [], strict=True)))
 
 
@@ -157,4 +158,4 @@ def _json(text: str) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
-        raise BadReview("The corrected annotation did not arrive as JSON.", "content") from None
+        raise BadReview(_("The corrected annotation did not arrive as JSON."), "content") from None

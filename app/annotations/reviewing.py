@@ -16,6 +16,7 @@ from app.annotations.refusals import AlreadyReviewed, BadReview, CommentMissing,
 from app.annotations.schemas import Content, read_content
 from app.annotations.tables import Annotation, Review, Revision, Waiting
 from app.core.db import Session
+from app.core.language import gettext as _
 from app.projects.guard import Seat
 from app.tasks import actions as tasks
 
@@ -62,7 +63,7 @@ def correct(
     annotation = _lock_for_review(session, seat, annotation_id, said)
     corrected = read_content(content, annotation.sample, seat.rubric)
     if corrected.model_dump() == Content.model_validate(annotation.latest.content).model_dump():
-        raise BadReview("Nothing was changed: accept the annotation, or correct something.", "content")
+        raise BadReview(_("Nothing was changed: accept the annotation, or correct something."), "content")
     annotation.revise(seat.user, corrected.model_dump())
     session.flush()
     review = _judge(session, seat, annotation, annotation.latest, "correct", said)
@@ -86,7 +87,7 @@ def return_(
     said = Said(comment, verified or (), remarks, revision)
     annotation = _lock_for_review(session, seat, annotation_id, said)
     if not any(text.strip() for text in (comment, *(text for _, text in remarks))):
-        raise CommentMissing("Say what the annotator should change, here or beside the place.", "comment")
+        raise CommentMissing(_("Say what the annotator should change, here or beside the place."), "comment")
     review = _judge(session, seat, annotation, annotation.latest, "return", said)
     tasks.hand_back(session, annotation.task)
     return review
@@ -105,7 +106,7 @@ def reject(
     said = Said(comment, verified or (), remarks, revision)
     annotation = _lock_for_review(session, seat, annotation_id, said)
     if not comment.strip():
-        raise CommentMissing("Say why the annotation is rejected.", "comment")
+        raise CommentMissing(_("Say why the annotation is rejected."), "comment")
     review = _judge(session, seat, annotation, annotation.latest, "reject", said)
     tasks.cut_replacement(session, annotation.task)
     measure(session, seat.project.id, [annotation.sample_id])
@@ -120,10 +121,12 @@ def _lock_for_review(session: Session, seat: Seat, annotation_id: int, said: Sai
     verdict = annotation.latest.review
     if verdict is not None and not verdict.by_rule:
         raise AlreadyReviewed(
-            f"This annotation is {annotation.state} already.", "annotation", "Open the next one in the queue."
+            _("This annotation is %(state)s already.", state=annotation.state),
+            "annotation",
+            _("Open the next one in the queue."),
         )
     if said.revision is not None and annotation.latest.number != said.revision:
-        raise AlreadyReviewed("The annotation was changed while you looked at it.", "revision", "Open it again.")
+        raise AlreadyReviewed(_("The annotation was changed while you looked at it."), "revision", _("Open it again."))
     if verdict is not None:
         _overrule(session, seat, annotation, verdict)
     return annotation
@@ -141,7 +144,13 @@ def _judge(
     session: Session, seat: Seat, annotation: Annotation, revision: Revision, verdict: str, said: Said
 ) -> Review:
     if len(said.comment) > LONGEST_COMMENT or "\0" in said.comment:
-        raise BadReview(f"A comment has at most {LONGEST_COMMENT:,} characters, and no NUL.", "comment")
+        raise BadReview(
+            _(
+                "A comment has at most %(longest_comment)s characters, and no NUL.",
+                longest_comment=f"{LONGEST_COMMENT:,}",
+            ),
+            "comment",
+        )
     seen = annotation.revisions[-2] if verdict == "correct" else revision
     shown = replies(annotation.sample, annotation.order)
     review = Review(
@@ -171,5 +180,5 @@ def _judge(
 def _checked_keys(verified: Sequence[str], revision: Revision) -> list[str]:
     marks = {f"{response}.{key}" for response, scores in revision.content["scores"].items() for key in scores}
     if foreign := sorted(set(verified) - marks):
-        raise BadReview(f"“{foreign[0][:40]}” is no score of this annotation.", "verified")
+        raise BadReview(_("“%(foreign)s” is no score of this annotation.", foreign=foreign[0][:40]), "verified")
     return sorted(set(verified))

@@ -9,6 +9,7 @@ import secrets
 from cryptography.fernet import Fernet, InvalidToken
 
 from app.core.errors import Refusal
+from app.core.language import gettext as _
 from app.core.settings import SettingMissing, settings
 
 
@@ -38,11 +39,13 @@ def unseal(sealed: str) -> str:
     try:
         return _key().decrypt(sealed.encode()).decode()
     except InvalidToken:
-        raise SealBroken("This was sealed under another key.", "SECRET_KEY", "Set the key it was made with.") from None
+        raise SealBroken(
+            _("This was sealed under another key."), "SECRET_KEY", _("Set the key it was made with.")
+        ) from None
 
 
 def _key() -> Fernet:
     key = settings().secret_key.get_secret_value()
     if not key:
-        raise SettingMissing("The installation has no secret.", "SECRET_KEY", "Set it to a long random text.")
+        raise SettingMissing(_("The installation has no secret."), "SECRET_KEY", _("Set it to a long random text."))
     return Fernet(base64.urlsafe_b64encode(hashlib.sha256(b"assay sealing\n" + key.encode()).digest()))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from app.core import storage
+from app.core.language import gettext as _
 from app.datasets import reading
 from app.datasets.folder import line_of
 from app.datasets.reading import FrozenSample, Key
@@ -52,7 +53,9 @@ def file_name(dataset: Dataset, kind: str) -> str:
 
 def _format(kind: str) -> Format:
     if kind not in FORMATS:
-        raise BadFormat(f"“{kind[:40]}” is none of the formats {', '.join(FORMATS)}.", "format")
+        raise BadFormat(
+            _("“%(kind)s” is none of the formats %(formats)s.", kind=kind[:40], formats=", ".join(FORMATS)), "format"
+        )
     return FORMATS[kind]
 
 

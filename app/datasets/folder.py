@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from app.core import storage
+from app.core.language import gettext as _
 from app.datasets.lines import Lines, medium_path
 from app.datasets.refusals import MediumMissing
 from app.datasets.voting import RULES, Vote
@@ -66,7 +67,14 @@ def _bring_media(folder: Path, sample: Sample) -> None:
         if place.exists():
             continue
         if not blob.exists():
-            raise MediumMissing(f"The file of picture {medium.position + 1} of sample {sample.id} is gone.", "media")
+            raise MediumMissing(
+                _(
+                    "The file of picture %(position)s of sample %(id)s is gone.",
+                    position=medium.position + 1,
+                    id=sample.id,
+                ),
+                "media",
+            )
         try:
             os.link(blob, place)  # blobs never change, so one copy on the disk is enough
         except OSError:

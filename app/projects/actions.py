@@ -14,6 +14,7 @@ from app.accounts.actions import add_invited, audit
 from app.accounts.tables import User
 from app.core.db import Session
 from app.core.errors import Conflict, Forbidden, Invalid, NotFound
+from app.core.language import gettext as _
 from app.projects import guidance, queries
 from app.projects.rubric import DEFAULT, Rubric
 from app.projects.tables import ROLES, Membership, Project
@@ -53,9 +54,9 @@ def create(
     """A new project with its author as admin. Raises BadSetting, SlugTaken."""
     slug = slug or re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:62]
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", slug):
-        raise BadSetting("An address needs letters, digits and hyphens.", "slug")
+        raise BadSetting(_("An address needs letters, digits and hyphens."), "slug")
     if queries.project_by_slug(session, slug):
-        raise SlugTaken(f"There is a project at “{slug}” already.", "slug")
+        raise SlugTaken(_("There is a project at “%(slug)s” already.", slug=slug), "slug")
     project = Project(slug=slug, name=name.strip() or slug, rubric=rubric.model_dump())
     session.add(project)
     change_settings(session, author, project, project.name, "", "", overlap, 60)
@@ -75,11 +76,15 @@ def change_settings(
 ) -> None:
     """Raises BadSetting for an overlap outside 1–20, a lease outside 1–1440 minutes, or an empty name."""
     if not 1 <= overlap <= 20:
-        raise BadSetting(f"Overlap is how many people judge a sample: 1 to 20, not {overlap}.", "overlap")
+        raise BadSetting(
+            _("Overlap is how many people judge a sample: 1 to 20, not %(overlap)s.", overlap=overlap), "overlap"
+        )
     if not 1 <= lease_minutes <= 1440:
-        raise BadSetting(f"A lease lasts 1 to 1440 minutes, not {lease_minutes}.", "lease_minutes")
+        raise BadSetting(
+            _("A lease lasts 1 to 1440 minutes, not %(lease_minutes)s.", lease_minutes=lease_minutes), "lease_minutes"
+        )
     if not name.strip():
-        raise BadSetting("A project needs a name.", "name")
+        raise BadSetting(_("A project needs a name."), "name")
     project.name, project.description = name.strip(), description
     guidelines = guidelines.replace("\r\n", "\n")
     guidance.replace(session, author, project, guidelines, Rubric.model_validate(project.rubric))
@@ -99,10 +104,12 @@ def change_settings(
 def give_role(session: Session, author: User, project: Project, email: str, role: str) -> Membership:
     """Let a user play a role; twice is harmless. Raises BadSetting, NotFound."""
     if role not in ROLES:
-        raise BadSetting(f"“{role}” is no role; the roles are {', '.join(ROLES)}.", "role")
+        raise BadSetting(
+            _("“%(role)s” is no role; the roles are %(roles)s.", role=role, roles=", ".join(ROLES)), "role"
+        )
     user = accounts.user_by_email(session, email.strip().lower())
     if user is None:
-        raise NotFound(f"Nobody with the address {email[:80]} has an account here.", "email")
+        raise NotFound(_("Nobody with the address %(email)s has an account here.", email=email[:80]), "email")
     held = session.scalar(sa.select(Membership).filter_by(project_id=project.id, user_id=user.id, role=role))
     if held is None:
         held = Membership(project_id=project.id, user_id=user.id, role=role)
@@ -118,7 +125,7 @@ def take_role(session: Session, author: User, project: Project, membership_id: i
     if held is None:
         raise NotFound()
     if held.role == "admin" and _count_admins(session, project) == 1:
-        raise LastAdmin("This is the project's last admin.", "role", "Give someone else the role first.")
+        raise LastAdmin(_("This is the project's last admin."), "role", _("Give someone else the role first."))
     session.delete(held)
     audit(session, author, "role.taken", f"user {held.user_id}", project.id, role=held.role)
 
@@ -158,7 +165,9 @@ def make_password_link(session: Session, author: User, project: Project, members
         raise NotFound()
     if not author.is_admin and (held.user.is_admin or queries.plays_elsewhere(session, held.user, author)):
         raise NotYours(
-            f"{held.user.name} has rights that you do not administer.", "user", "An admin of the platform can do it."
+            _("%(name)s has rights that you do not administer.", name=held.user.name),
+            "user",
+            _("An admin of the platform can do it."),
         )
     make = letters.reset if held.user.password_hash else letters.invite
     return held.user, make(session, held.user, author)
@@ -171,7 +180,7 @@ def change_rubric(session: Session, author: User, project: Project, words: Rubri
     fives = (words.levels, words.anchors)
     ones = (words.names, words.guidance, words.examples)
     if words.keys != current.keys or any(len(w) != count for w in ones) or any(len(w) != 5 * count for w in fives):
-        raise BadSetting("The form does not fit the project's criteria; load the page again.", "rubric")
+        raise BadSetting(_("The form does not fit the project's criteria; load the page again."), "rubric")
     for i, key in enumerate(words.keys):
         _refuse_unnamed(key, words.names[i], words.levels[5 * i : 5 * i + 5])
     rows = [
@@ -194,7 +203,9 @@ def change_rubric(session: Session, author: User, project: Project, words: Rubri
 
 def _refuse_unnamed(key: str, name: str, levels: list[str]) -> None:
     if not name.strip():
-        raise BadSetting(f"The criterion “{key}” needs a name.", f"{key}.name")
+        raise BadSetting(_("The criterion “%(key)s” needs a name.", key=key), f"{key}.name")
     for score, level in enumerate(levels, 1):
         if not level.strip():
-            raise BadSetting(f"Level {score} of {name.strip()} needs a name.", f"{key}.level.{score}")
+            raise BadSetting(
+                _("Level %(score)s of %(strip)s needs a name.", score=score, strip=name.strip()), f"{key}.level.{score}"
+            )

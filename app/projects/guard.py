@@ -12,6 +12,7 @@ from app.accounts.guard import GUARDS, SignedIn
 from app.accounts.tables import User
 from app.core.db import Db
 from app.core.errors import Forbidden, NotFound
+from app.core.language import gettext as _
 from app.projects import queries
 from app.projects.rubric import Rubric
 from app.projects.tables import ROLES, Project
@@ -45,8 +46,13 @@ def needs(*wanted: str) -> Callable[..., Seat]:
         request.state.project, request.state.roles = project, roles
         if not roles & set(wanted):
             raise MissingRole(
-                f"This needs the role {' or '.join(wanted)} in {project.name}; yours: {', '.join(sorted(roles))}.",
-                advice="An admin of the project can give it to you under Settings.",
+                _(
+                    "This needs the role %(wanted)s in %(name)s; yours: %(roles)s.",
+                    wanted=" or ".join(wanted),
+                    name=project.name,
+                    roles=", ".join(sorted(roles)),
+                ),
+                advice=_("An admin of the project can give it to you under Settings."),
             )
         return Seat(user, project, roles)
 

@@ -11,6 +11,7 @@ from fastapi.responses import Response
 from app.core.db import Db, Session, now
 from app.core.errors import NotFound
 from app.core.html import page
+from app.core.language import gettext as _
 from app.projects.guard import Seat, needs
 from app.quality import agreement, charts, people, queries, reports, sheets
 from app.quality.reports import Filters
@@ -130,7 +131,7 @@ def _person(session: Session, seat: Seat, user_id: int) -> tuple[Any, people.Per
     for person in reports.persons(session, seat, kept):
         if person.user == user_id:
             return kept, person
-    raise NotFound("Nobody with this number has annotated in this project.", f"annotator {user_id}")
+    raise NotFound(_("Nobody with this number has annotated in this project."), f"annotator {user_id}")
 
 
 @router.get("/people/{user_id:int}.csv")

@@ -14,6 +14,7 @@ from app.core import storage
 from app.core.db import Session, now
 from app.core.errors import NotFound
 from app.core.jobs import nudge
+from app.core.language import gettext as _
 from app.core.settings import settings
 from app.datasets.tables import Dataset
 from app.projects.guard import Seat
@@ -67,14 +68,16 @@ def start(
 
 def kind_of(recipe: str) -> Kind:
     if recipe not in KINDS:
-        raise UnknownRecipe(f"“{recipe[:60]}” is none of the recipes {', '.join(KINDS)}.", "recipe")
+        raise UnknownRecipe(
+            _("“%(recipe)s” is none of the recipes %(kinds)s.", recipe=recipe[:60], kinds=", ".join(KINDS)), "recipe"
+        )
     return KINDS[recipe]
 
 
 def _checked_name(name: str, kind: Kind) -> str:
     name = " ".join(name.split()) or kind.title
     if len(name) > LONGEST_NAME or "\0" in name:
-        raise BadName(f"A run's name has at most {LONGEST_NAME} characters.", "name")
+        raise BadName(_("A run's name has at most %(longest_name)s characters.", longest_name=LONGEST_NAME), "name")
     return name
 
 
@@ -96,7 +99,9 @@ def _refuse_missing_expander(config: recipes.Expand) -> None:
     try:
         recipes.expander_of(config, environment)
     except recipes.NoExpander as problem:
-        raise NoExpander(f"Nothing is there to expand reasons with: {problem}.", "expander") from None
+        raise NoExpander(
+            _("Nothing is there to expand reasons with: %(problem)s.", problem=problem), "expander"
+        ) from None
 
 
 def _checked_base(base: str) -> str:
@@ -104,13 +109,13 @@ def _checked_base(base: str) -> str:
     folder = Path(base).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").is_file():
-            raise BaseModelNotFound(f"{base} is a folder without a model's config.json.", "base")
+            raise BaseModelNotFound(_("%(base)s is a folder without a model's config.json.", base=base), "base")
         return str(folder.resolve())
     if base.startswith((".", "/", "~")) or base.count("/") > 1:
         raise BaseModelNotFound(
-            f"The base model's path {base} does not exist.",
+            _("The base model's path %(base)s does not exist.", base=base),
             "base",
-            "Name a folder of this machine, or a transformers id.",
+            _("Name a folder of this machine, or a transformers id."),
         )
     return base
 
@@ -118,7 +123,9 @@ def _checked_base(base: str) -> str:
 def _input(session: Session, seat: Seat, kind: Kind, name: str, number: int) -> RunInput:
     role = kind.role(name)
     if role is None:
-        raise WrongInput(f"The recipe {kind.recipe} has no input “{name[:40]}”.", name[:40])
+        raise WrongInput(
+            _("The recipe %(recipe)s has no input “%(name)s”.", recipe=kind.recipe, name=name[:40]), name[:40]
+        )
     if not role.recipe:
         dataset = queries.dataset(session, seat, number)
         if kind.learns_from_pairs:
@@ -132,28 +139,58 @@ def _input(session: Session, seat: Seat, kind: Kind, name: str, number: int) -> 
 def _refuse_without_pairs(dataset: Dataset) -> None:
     pairs = storage.dataset_folder(dataset.id) / "pairs.jsonl"
     if dataset.counts.get("pairs") == 0 or not pairs.is_file() or not pairs.stat().st_size:
-        raise NoPairs(f"The dataset {dataset.name}, version {dataset.version}, has no pairs to learn from.", "dataset")
+        raise NoPairs(
+            _(
+                "The dataset %(name)s, version %(version)s, has no pairs to learn from.",
+                name=dataset.name,
+                version=dataset.version,
+            ),
+            "dataset",
+        )
 
 
 def _refuse_wrong_source(session: Session, role: Role, source: Run) -> None:
     if source.recipe != role.recipe:
         raise WrongInput(
-            f"Run {source.id} is of the recipe {source.recipe}; {role.name} needs {role.recipe}.", role.name
+            _(
+                "Run %(id)s is of the recipe %(recipe)s; %(name)s needs %(recipe2)s.",
+                id=source.id,
+                recipe=source.recipe,
+                name=role.name,
+                recipe2=role.recipe,
+            ),
+            role.name,
         )
     state = queries.state_of(source)
     if state in (queries.FAILED, queries.CANCELLED, queries.STOPPING):
-        raise WrongInput(f"Run {source.id}, “{source.name}”, is {state}, so it leaves nothing to read.", role.name)
+        raise WrongInput(
+            _(
+                "Run %(id)s, “%(name)s”, is %(state)s, so it leaves nothing to read.",
+                id=source.id,
+                name=source.name,
+                state=state,
+            ),
+            role.name,
+        )
     if role.name == "critiques" and state == queries.DONE:
         count = queries.answers(session, source.id)
         if not count["approved"] and not count["unanswered"]:
-            raise NoApprovedCritiques(f"None of the critiques of run {source.id} is approved.", role.name)
+            raise NoApprovedCritiques(_("None of the critiques of run %(id)s is approved.", id=source.id), role.name)
 
 
 def _refuse_missing(kind: Kind, config: recipes.Config, inputs: dict[str, int]) -> None:
     for role in kind.roles:
         if role.name not in inputs and role.needed(config):
             source = f"a run of {role.recipe}" if role.recipe else "a frozen dataset"
-            raise InputMissing(f"{kind.title} needs {role.label.lower()}: choose {source}.", role.name)
+            raise InputMissing(
+                _(
+                    "%(title)s needs %(lower)s: choose %(source)s.",
+                    title=kind.title,
+                    lower=role.label.lower(),
+                    source=source,
+                ),
+                role.name,
+            )
 
 
 def cancel(session: Session, seat: Seat, run_id: int, reason: str = "") -> None:
@@ -162,7 +199,7 @@ def cancel(session: Session, seat: Seat, run_id: int, reason: str = "") -> None:
     session.execute(sa.select(Run.id).where(Run.id == run.id).with_for_update())
     session.refresh(run, ["ended_at", "claimed_by", "cancellation"])
     if run.ended_at is not None:
-        raise RunEnded(f"“{run.name}” has ended already.", f"run {run.id}")
+        raise RunEnded(_("“%(name)s” has ended already.", name=run.name), f"run {run.id}")
     if run.cancellation is not None:
         return
     run.cancellation = Cancellation(user_id=seat.user.id, reason=reason.replace("\0", "").strip()[:500])
@@ -179,7 +216,12 @@ def resume(session: Session, seat: Seat, run_id: int) -> Run:
     session.refresh(run, ["ended_at", "exit_code", "failure"])
     if queries.state_of(run) not in (queries.FAILED, queries.CANCELLED):
         raise NotResumable(
-            f"“{run.name}” is {queries.state_of(run)}; only a failed or cancelled run goes on.", f"run {run.id}"
+            _(
+                "“%(name)s” is %(run)s; only a failed or cancelled run goes on.",
+                name=run.name,
+                run=queries.state_of(run),
+            ),
+            f"run {run.id}",
         )
     if run.cancellation is not None:
         session.delete(run.cancellation)
@@ -214,7 +256,7 @@ def approve(
         chosen = chosen.where(Critique.id.in_(critique_ids))
     ids = list(session.scalars(chosen))
     if critique_ids is not None and len(ids) < len(set(critique_ids)):
-        raise NotFound("There is no such critique in this run.", f"run {run.id}")
+        raise NotFound(_("There is no such critique in this run."), f"run {run.id}")
     values = [{"critique_id": each, "user_id": seat.user.id, "approved": approved} for each in ids]
     for begin in range(0, len(values), 1000):
         said = insert(Approval).values(values[begin : begin + 1000])

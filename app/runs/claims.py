@@ -13,6 +13,7 @@ from app.core import storage
 from app.core.db import Session, now
 from app.core.errors import Refusal
 from app.core.jobs import nudge
+from app.core.language import gettext as _
 from app.runs import kinds, queries
 from app.runs.refusals import ClaimLost
 from app.runs.tables import Metric, Run
@@ -77,7 +78,9 @@ def held(session: Session, claim: Claim) -> Run:
         .execution_options(populate_existing=True)
     )
     if run is None or run.claimed_by is None:
-        raise ClaimLost(f"Run {claim.run_id} has been taken over or has ended.", f"fence {claim.fence}")
+        raise ClaimLost(
+            _("Run %(run_id)s has been taken over or has ended.", run_id=claim.run_id), f"fence {claim.fence}"
+        )
     return run
 
 

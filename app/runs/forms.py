@@ -8,6 +8,7 @@ from typing import Any
 
 from app.core.db import Session
 from app.core.errors import Refusal
+from app.core.language import gettext as _
 from app.core.settings import settings
 from app.projects.guard import Seat
 from app.runs import actions, queries, reading
@@ -63,7 +64,7 @@ def fresh(recipe: str, preset: str) -> Form:
     """An empty form, or a preset's. Raises UnknownRecipe."""
     kind = actions.kind_of(recipe)
     if preset and preset not in recipes.PRESETS[recipe]:
-        raise UnknownRecipe(f"{kind.title} has no preset “{preset[:40]}”.", "preset")
+        raise UnknownRecipe(_("%(title)s has no preset “%(preset)s”.", title=kind.title, preset=preset[:40]), "preset")
     values = recipes.preset(recipe, preset) if preset else _defaults(recipe)
     return Form(kind, "", values, {})
 
@@ -115,7 +116,7 @@ def config_of(kind: Kind, form: Mapping[str, str]) -> recipes.Config:
 
 def _number(role: str, text: str) -> int:
     if not text.isdecimal() or len(text) > 17:
-        raise WrongInput(f"“{text[:40]}” is no id.", role)
+        raise WrongInput(_("“%(text)s” is no id.", text=text[:40]), role)
     return int(text)
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.core import storage
 from app.core.db import Session
+from app.core.language import gettext as _
 from app.runs.refusals import NoApprovedCritiques, OutputMissing
 from app.runs.tables import Approval, Checkpoint, Critique, Run, RunInput
 from ml.config import Config
@@ -87,7 +88,9 @@ def finish(session: Session, run: Run, folder: Path) -> None:
     """Keep what the run left: its numbers, and its critiques or checkpoint. Raises OutputMissing."""
     result = folder / "result.json"
     if not result.is_file():
-        raise OutputMissing("The process ended well but left no result.json.", str(result.relative_to(storage.root())))
+        raise OutputMissing(
+            _("The process ended well but left no result.json."), str(result.relative_to(storage.root()))
+        )
     run.result = orjson.loads(result.read_bytes())
     KINDS[run.recipe].leaves(session, run, folder)
 
@@ -98,7 +101,15 @@ def _target(each: RunInput) -> Path:
     output = storage.run_folder(each.from_run_id or 0) / "output"
     found = output if each.role == "scores" else output / "checkpoint"
     if not found.is_dir():
-        raise OutputMissing(f"Run {each.from_run_id} left no {found.name} to read as {each.role}.", each.role)
+        raise OutputMissing(
+            _(
+                "Run %(from_run_id)s left no %(name)s to read as %(role)s.",
+                from_run_id=each.from_run_id,
+                name=found.name,
+                role=each.role,
+            ),
+            each.role,
+        )
     return found
 
 
@@ -124,7 +135,9 @@ def _write_critiques(session: Session, each: RunInput, path: Path) -> None:
         .order_by(Critique.id)
     ).all()
     if not rows:
-        raise NoApprovedCritiques(f"None of the critiques of run {each.from_run_id} is approved.", "critiques")
+        raise NoApprovedCritiques(
+            _("None of the critiques of run %(from_run_id)s is approved.", from_run_id=each.from_run_id), "critiques"
+        )
     lines = [orjson.dumps({"sample": sample, "response": reply, "text": text}) for sample, reply, text in rows]
     _write(path, b"".join(line + b"\n" for line in lines))
 
@@ -156,7 +169,7 @@ def keep_checkpoint(kind: str) -> Finish:
     def leaves(session: Session, run: Run, folder: Path) -> None:
         place = folder / "output" / "checkpoint"
         if not (place / "meta.json").is_file():
-            raise OutputMissing("The process ended well but left no checkpoint.", "output/checkpoint")
+            raise OutputMissing(_("The process ended well but left no checkpoint."), "output/checkpoint")
         values = {"run_id": run.id, "kind": kind, "path": "output/checkpoint", "sha256": sha256_of_folder(place)}
         statement = insert(Checkpoint).values(values)
         session.execute(statement.on_conflict_do_update(index_elements=["run_id", "path"], set_=values))
@@ -169,7 +182,7 @@ def needs_file(name: str) -> Finish:
 
     def leaves(session: Session, run: Run, folder: Path) -> None:
         if not (folder / "output" / name).is_file():
-            raise OutputMissing("The process ended well but a file of its output is missing.", f"output/{name}")
+            raise OutputMissing(_("The process ended well but a file of its output is missing."), f"output/{name}")
 
     return leaves
 

@@ -11,6 +11,7 @@ from pydantic import Field
 from app.core.db import Db, Session
 from app.core.errors import Invalid, NotFound
 from app.core.html import page, redirect, wants_json
+from app.core.language import gettext as _
 from app.datasets.uses import TELLERS
 from app.projects.guard import Overseer, Researcher, Seat
 from app.runs import actions, forms, live, queries, results, uses
@@ -118,7 +119,7 @@ def log(session: Db, seat: Overseer, run_id: RunId) -> Response:
     """The whole log as text."""
     path = results.log_path(queries.run(session, seat, run_id))
     if not path.is_file():
-        raise NotFound("This run has no log yet.", f"run {run_id}")
+        raise NotFound(_("This run has no log yet."), f"run {run_id}")
     return PlainTextResponse(path.read_bytes(), headers={"content-disposition": f'inline; filename="run-{run_id}.txt"'})
 
 

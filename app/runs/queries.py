@@ -9,6 +9,7 @@ from sqlalchemy.orm import joinedload, selectinload
 
 from app.core.db import Session
 from app.core.errors import NotFound
+from app.core.language import gettext as _
 from app.datasets.tables import Dataset
 from app.projects.guard import Seat
 from app.runs.tables import Approval, Cancellation, Critique, Metric, Run, RunInput
@@ -40,7 +41,7 @@ def run(session: Session, seat: Seat, run_id: int) -> Run:
         .where(Run.id == run_id, Run.project_id == seat.project.id)
     )
     if found is None:
-        raise NotFound("There is no such run in this project.", f"run {run_id}")
+        raise NotFound(_("There is no such run in this project."), f"run {run_id}")
     return found
 
 
@@ -48,7 +49,7 @@ def dataset(session: Session, seat: Seat, dataset_id: int) -> Dataset:
     """The project's dataset. Raises NotFound."""
     found = session.scalar(sa.select(Dataset).where(Dataset.id == dataset_id, Dataset.project_id == seat.project.id))
     if found is None:
-        raise NotFound("There is no such dataset in this project.", f"dataset {dataset_id}")
+        raise NotFound(_("There is no such dataset in this project."), f"dataset {dataset_id}")
     return found
 
 

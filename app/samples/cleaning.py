@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from app.core.language import gettext as _
 from app.samples.refusals import TruncatedImage, TwoFilesInOne
 
 ORIENTATION = 0x0112
@@ -40,10 +41,14 @@ def clean(content: bytes, kind: str, where: str) -> Cleaned:
     try:
         cleaned, end = walk(content)
     except (IndexError, struct.error, _Damage) as problem:
-        raise TruncatedImage(f"The picture is cut off or damaged ({problem}).", where) from None
+        raise TruncatedImage(_("The picture is cut off or damaged (%(problem)s).", problem=problem), where) from None
     if found := FOREIGN.search(content[end:]):
         raise TwoFilesInOne(
-            f"Behind the picture's end another file begins ({found.group().decode('latin-1')!r}).", where
+            _(
+                "Behind the picture's end another file begins (%(decode)s).",
+                decode=repr(found.group().decode("latin-1")),
+            ),
+            where,
         )
     return cleaned
 
@@ -65,7 +70,7 @@ def _jpeg(content: bytes) -> tuple[Cleaned, int]:
         if marker == 0xDA:
             found = NEXT_MARKER.search(content, place)
             if found is None:
-                raise _Damage("its data do not end")
+                raise _Damage(_("its data do not end"))
             parts.append(content[place : found.start()])
             place = found.start()
     turned = [] if orientation == 1 else [_jpeg_segment(0xE1, b"Exif\0\0" + _exif(orientation))]
@@ -75,7 +80,7 @@ def _jpeg(content: bytes) -> tuple[Cleaned, int]:
 def _segment(content: bytes, place: int) -> tuple[int, bytes, int]:
     """The segment at `place`: its marker, its body, and where it ends."""
     if content[place] != 0xFF:
-        raise _Damage("a segment is missing")
+        raise _Damage(_("a segment is missing"))
     while content[place + 1] == 0xFF:
         place += 1
     marker = content[place + 1]
@@ -84,7 +89,7 @@ def _segment(content: bytes, place: int) -> tuple[int, bytes, int]:
     (length,) = struct.unpack_from(">H", content, place + 2)
     end = place + 2 + length
     if length < 2 or end > len(content):
-        raise _Damage("a segment is cut off")
+        raise _Damage(_("a segment is cut off"))
     return marker, content[place + 4 : end], end
 
 
@@ -135,10 +140,10 @@ def _png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
         length, kind = struct.unpack_from(">I4s", content, place)
         end = place + 12 + length
         if end > len(content):
-            raise _Damage("a chunk is cut off")
+            raise _Damage(_("a chunk is cut off"))
         body = content[place + 8 : end - 4]
         if struct.unpack_from(">I", content, end - 4)[0] != zlib.crc32(body, zlib.crc32(kind)):
-            raise _Damage(f"the sum of a {kind.decode('latin-1')} chunk is wrong")
+            raise _Damage(_("the sum of a %(decode)s chunk is wrong", decode=kind.decode("latin-1")))
         yield kind, body, content[place:end]
         place = end
 
@@ -147,13 +152,13 @@ def _webp(content: bytes) -> tuple[Cleaned, int]:
     (length,) = struct.unpack_from("<I", content, 4)
     end, place, parts, orientation = 8 + length, 12, [], 1
     if end > len(content):
-        raise _Damage("the file is shorter than it says")
+        raise _Damage(_("the file is shorter than it says"))
     while place + 8 <= end:
         kind, size = struct.unpack_from("<4sI", content, place)
         after = place + 8 + size + size % 2
         whole = content[place : min(after, end)]
         if len(whole) < 8 + size:
-            raise _Damage("a chunk is cut off")
+            raise _Damage(_("a chunk is cut off"))
         if kind == b"EXIF":
             orientation = _orientation(whole[8:].removeprefix(b"Exif\0\0"))
         elif kind == b"VP8X":
@@ -177,7 +182,7 @@ def _gif(content: bytes) -> tuple[Cleaned, int]:
             if content[place + 1] == 0xF9 or content[place + 3 : place + 14] == b"NETSCAPE2.0":
                 parts.append(content[place:end])
         else:
-            raise _Damage("a block is of no known kind")
+            raise _Damage(_("a block is of no known kind"))
         place = end
     return Cleaned(b"".join([*parts, b";"]), 1), place + 1
 

@@ -13,6 +13,7 @@ import orjson
 import structlog
 
 from app.core.html import ROOT
+from app.core.language import gettext as _
 from app.samples import refusals
 from app.samples.refusals import NotPrepared, TooCostly
 
@@ -40,13 +41,15 @@ def perform(work: str, source: Path, target: Path, where: str, **more: Any) -> d
             env={**environment, "VIPS_CONCURRENCY": "1", "OMP_NUM_THREADS": "1"},
         )
     except subprocess.TimeoutExpired:
-        raise TooCostly(f"The file takes longer than {SECONDS:.0f} seconds to prepare.", where) from None
+        raise TooCostly(
+            _("The file takes longer than %(seconds)s seconds to prepare.", seconds=f"{SECONDS:.0f}"), where
+        ) from None
     lines = done.stdout.splitlines()
     if not lines and done.returncode > 0:
         log.error("preparing failed", where=where, work=work, problem=done.stderr.decode(errors="replace")[-2000:])
-        raise NotPrepared("The file could not be prepared; the worker's log says why.", where)
+        raise NotPrepared(_("The file could not be prepared; the worker's log says why."), where)
     if not lines:  # ended by a signal: one of its limits
-        raise TooCostly("The file needs more memory or time than one file may have.", where)
+        raise TooCostly(_("The file needs more memory or time than one file may have."), where)
     answer: dict[str, Any] = orjson.loads(lines[-1])
     if "error" in answer:
         raise getattr(refusals, answer["error"])(answer["message"], where)

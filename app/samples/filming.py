@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from app.core.language import gettext as _
 from app.samples.refusals import NotAVideo, VideoTooLarge
 
 LONGEST_SECONDS = 1800.0
@@ -34,11 +35,18 @@ def probe(source: Path, target: Path, order: dict[str, Any]) -> dict[str, Any]:
             seconds = _seconds(container)
             rate = float(container.streams.video[0].average_rate or 25)
     except (av.FFmpegError, IndexError, StopIteration, ValueError) as problem:
-        raise NotAVideo(f"This is no video that we read ({problem}).") from None
+        raise NotAVideo(_("This is no video that we read (%(problem)s).", problem=problem)) from None
     if seconds > LONGEST_SECONDS or width * height > MOST_PIXELS:
         raise VideoTooLarge(
-            f"The video has {width:,} × {height:,} pixels and {seconds:,.0f} seconds; "
-            f"at most {MOST_PIXELS:,} pixels and {LONGEST_SECONDS:,.0f} seconds are taken."
+            _(
+                "The video has %(width)s × %(height)s pixels and %(seconds)s seconds; "
+                "at most %(most_pixels)s pixels and %(longest_seconds)s seconds are taken.",
+                width=f"{width:,}",
+                height=f"{height:,}",
+                seconds=f"{seconds:,.0f}",
+                most_pixels=f"{MOST_PIXELS:,}",
+                longest_seconds=f"{LONGEST_SECONDS:,.0f}",
+            )
         )
     return {"width": width, "height": height, "seconds": round(seconds, 3), "fps": round(rate, 4)}
 
@@ -56,7 +64,7 @@ def prepare(source: Path, target: Path, order: dict[str, Any]) -> dict[str, Any]
         moments = _moments(about["seconds"], about["fps"], int(order.get("count", 0)))
         first = _sample(av, source, target, moments)
     except (av.FFmpegError, ValueError) as problem:
-        raise NotAVideo(f"The video is cut off or damaged ({problem}).") from None
+        raise NotAVideo(_("The video is cut off or damaged (%(problem)s).", problem=problem)) from None
     for name, side in (("display", 1600), ("thumb", 320)):
         small = first.copy()
         small.thumbnail((side, side))

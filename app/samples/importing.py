@@ -19,6 +19,7 @@ from app.accounts.tables import User
 from app.core import storage
 from app.core.db import Session
 from app.core.errors import Invalid
+from app.core.language import gettext as _
 from app.projects.tables import Project
 from app.samples import renditions
 from app.samples.keeping import medium_of, read_video
@@ -157,17 +158,17 @@ def _read(number: int, text: str | bytes, media_root: Path) -> Incoming:
 
 def _parse(text: str | bytes) -> SampleLine:
     if len(text) > LONGEST_LINE:
-        raise BadLine(f"The line is longer than {LONGEST_LINE:,} bytes.", "line")
+        raise BadLine(_("The line is longer than %(longest_line)s bytes.", longest_line=f"{LONGEST_LINE:,}"), "line")
     try:
         line = SampleLine.model_validate(orjson.loads(text))
     except orjson.JSONDecodeError as problem:
-        raise BadLine(f"This is not JSON: {problem}.", "line") from None
+        raise BadLine(_("This is not JSON: %(problem)s.", problem=problem), "line") from None
     except ValidationError as problem:
         first = problem.errors(include_url=False)[0]
         raise BadLine(first["msg"].removeprefix("Value error, "), ".".join(map(str, first["loc"])) or "line") from None
     for place, value in _texts(line.model_dump()):
         if "\0" in value:
-            raise BadLine("The text holds a NUL character.", place)
+            raise BadLine(_("The text holds a NUL character."), place)
     return line
 
 
@@ -191,7 +192,7 @@ def _named(names: list[str], media_root: Path, place: str) -> list[Path]:
     files = [_inside(media_root, name, place) for name in names]
     for name, path in zip(names, files, strict=True):
         if not path.is_file():
-            raise BadLine(f"There is no file “{name}” among the media.", place)
+            raise BadLine(_("There is no file “%(name)s” among the media.", name=name), place)
     return files[:MOST_FRAMES]
 
 
@@ -200,7 +201,7 @@ def _inside(media_root: Path, name: str, place: str) -> Path:
     root = media_root.resolve()
     path = (root / name).resolve()
     if not path.is_relative_to(root) or len(name) > 1000:
-        raise BadLine(f"“{name[:80]}” points outside the media folder.", place)
+        raise BadLine(_("“%(name)s” points outside the media folder.", name=name[:80]), place)
     return path
 
 
@@ -209,10 +210,10 @@ def _frames(found: str | list[str], media_root: Path, place: str) -> list[Path]:
         return _named(found, media_root, place)
     folder = _inside(media_root, found, place)
     if not folder.is_dir():
-        raise BadLine(f"There is no folder of frames “{folder.name}” among the media.", place)
+        raise BadLine(_("There is no folder of frames “%(name)s” among the media.", name=folder.name), place)
     frames = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURE_ENDINGS)
     if not frames:
-        raise BadLine(f"The folder “{folder.name}” holds no frames.", place)
+        raise BadLine(_("The folder “%(name)s” holds no frames.", name=folder.name), place)
     return frames[:: -(-len(frames) // MOST_FRAMES)]
 
 

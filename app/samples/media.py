@@ -10,6 +10,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from app.core.db import Db
 from app.core.errors import NotFound
 from app.core.html import redirect
+from app.core.language import gettext as _
 from app.projects.guard import Member
 from app.samples import queries, renditions
 from app.samples.tables import Medium
@@ -37,7 +38,7 @@ def medium(
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers={"etag": tag, "cache-control": KEPT})
     if not path.exists():
-        raise NotFound("The file of this picture is gone from the storage.", "medium")
+        raise NotFound(_("The file of this picture is gone from the storage."), "medium")
     if size != "full" and renditions.needed(row) and not path.suffix:
         renditions.ask(session, [row])
         return FileResponse(path, media_type=media_type, headers={"cache-control": "no-store"})
@@ -49,7 +50,7 @@ def tile(session: Db, seat: Member, medium_id: int, level: Place, column: Place,
     """512 × 512 pixels of a large picture; the highest level is the picture itself, each lower one half of it."""
     path = renditions.tile(queries.medium(session, seat, medium_id), level, column, row)
     if not path.exists():
-        raise NotFound("The picture has no such tile.", "tile")
+        raise NotFound(_("The picture has no such tile."), "tile")
     return FileResponse(path, media_type="image/jpeg", headers={"cache-control": KEPT})
 
 

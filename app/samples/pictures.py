@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from PIL import Image, UnidentifiedImageError
 
 from app.core.errors import Invalid
+from app.core.language import gettext as _
 from app.samples import confined
 from app.samples.cleaning import clean
 from app.samples.refusals import ImageTooLarge, NotAnImage, SvgRefused, TruncatedImage
@@ -59,7 +60,14 @@ def _converted(content: bytes, where: str) -> Picture:
 def open_picture(content: bytes, where: str) -> Image.Image:
     """The picture with only its head read, within the limits. Raises as `read_picture`, but cannot see damage."""
     if len(content) > LARGEST_FILE:
-        raise ImageTooLarge(f"The file has {len(content):,} bytes; at most {LARGEST_FILE:,} are taken.", where)
+        raise ImageTooLarge(
+            _(
+                "The file has %(content)s bytes; at most %(largest_file)s are taken.",
+                content=f"{len(content):,}",
+                largest_file=f"{LARGEST_FILE:,}",
+            ),
+            where,
+        )
     try:
         image = Image.open(io.BytesIO(content), formats=FORMATS)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as problem:
@@ -67,8 +75,14 @@ def open_picture(content: bytes, where: str) -> Image.Image:
     width, height = image.size
     if width * height > MOST_PIXELS or max(width, height) > LONGEST_SIDE:
         raise ImageTooLarge(
-            f"The picture says it has {width:,} × {height:,} pixels; at most {MOST_PIXELS:,} pixels "
-            f"and {LONGEST_SIDE:,} a side are taken.",
+            _(
+                "The picture says it has %(width)s × %(height)s pixels; "
+                "at most %(most_pixels)s pixels and %(longest_side)s a side are taken.",
+                width=f"{width:,}",
+                height=f"{height:,}",
+                most_pixels=f"{MOST_PIXELS:,}",
+                longest_side=f"{LONGEST_SIDE:,}",
+            ),
             where,
         )
     return image

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from app.core.errors import Refusal
+from app.core.language import gettext as _
 from app.samples.refusals import TooCostly, TruncatedImage
 
 MEMORY = 3 * 2**30
@@ -65,7 +66,7 @@ def convert(source: Path, target: Path, order: dict[str, Any]) -> dict[str, Any]
         with Image.open(source) as image:
             upright = _as_srgb(ImageOps.exif_transpose(image))
     except (OSError, SyntaxError, ValueError, EOFError) as problem:
-        raise TruncatedImage(f"The picture is cut off or damaged ({problem}).") from None
+        raise TruncatedImage(_("The picture is cut off or damaged (%(problem)s).", problem=problem)) from None
     clean = Image.frombytes(upright.mode, upright.size, upright.tobytes())  # pixels only
     clean.save(target, "PNG")
     return {"width": clean.width, "height": clean.height}

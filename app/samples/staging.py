@@ -16,6 +16,7 @@ import orjson
 
 from app.core import storage
 from app.core.errors import Conflict, Invalid, NotFound
+from app.core.language import gettext as _
 from app.projects.guard import Seat
 from app.samples.importing import Fault, Report
 
@@ -98,7 +99,7 @@ def find_upload(seat: Seat, token: str) -> Upload:
     """Raises NotFound for a token that is not of this project."""
     folder = _root(seat) / token
     if not re.fullmatch(r"[0-9a-f]{24}", token) or not folder.is_dir():
-        raise NotFound("This upload is not here any more; uploads are kept for a day.", "upload")
+        raise NotFound(_("This upload is not here any more; uploads are kept for a day."), "upload")
     return Upload(token, folder)
 
 
@@ -116,7 +117,7 @@ def _keep_lines(name: str, file: IO[bytes], target: Path) -> None:
     file.seek(0)
     head = file.read(4096).lstrip()
     if not head.startswith(b"{"):
-        raise BadUpload("This is neither lines of JSON nor a .zip that holds them.", name[:200])
+        raise BadUpload(_("This is neither lines of JSON nor a .zip that holds them."), name[:200])
     file.seek(0)
     with target.open("wb") as out:
         shutil.copyfileobj(file, out)
@@ -130,22 +131,32 @@ def _unpack(file: IO[bytes], target: Path) -> None:
             for entry in entries:
                 _unpack_one(archive, entry, target)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as problem:
-        raise BadUpload(f"The archive is damaged or encrypted ({problem}).", "archive") from None
+        raise BadUpload(_("The archive is damaged or encrypted (%(problem)s).", problem=problem), "archive") from None
 
 
 def _check_archive(entries: list[zipfile.ZipInfo]) -> None:
     if len(entries) > MOST_FILES:
-        raise UnsafeArchive(f"The archive holds {len(entries):,} files; at most {MOST_FILES:,} are taken.", "archive")
+        raise UnsafeArchive(
+            _(
+                "The archive holds %(entries)s files; at most %(most_files)s are taken.",
+                entries=f"{len(entries):,}",
+                most_files=f"{MOST_FILES:,}",
+            ),
+            "archive",
+        )
     for entry in entries:
         parts = Path(entry.filename.replace("\\", "/")).parts
         if ".." in parts or entry.filename.startswith(("/", "\\")) or ":" in entry.filename or "\0" in entry.filename:
-            raise UnsafeArchive("The archive holds a path that leads outside of it.", entry.filename[:200])
+            raise UnsafeArchive(_("The archive holds a path that leads outside of it."), entry.filename[:200])
         if stat.S_ISLNK(entry.external_attr >> 16):
-            raise UnsafeArchive("The archive holds a link.", entry.filename[:200])
+            raise UnsafeArchive(_("The archive holds a link."), entry.filename[:200])
         if entry.file_size > MOST_INFLATION * max(entry.compress_size, 1024):
-            raise UnsafeArchive("A file in the archive unpacks to far more than it packs.", entry.filename[:200])
+            raise UnsafeArchive(_("A file in the archive unpacks to far more than it packs."), entry.filename[:200])
     if sum(entry.file_size for entry in entries) > LARGEST_UNPACKED:
-        raise UnsafeArchive(f"The archive unpacks to more than {LARGEST_UNPACKED:,} bytes.", "archive")
+        raise UnsafeArchive(
+            _("The archive unpacks to more than %(largest_unpacked)s bytes.", largest_unpacked=f"{LARGEST_UNPACKED:,}"),
+            "archive",
+        )
 
 
 def _unpack_one(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> None:
@@ -158,5 +169,7 @@ def _unpack_one(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) 
 def _only_jsonl(root: Path) -> Path:
     found = sorted(root.rglob("*.jsonl"))
     if len(found) != 1:
-        raise BadUpload(f"The archive must hold exactly one .jsonl file; it holds {len(found)}.", "archive")
+        raise BadUpload(
+            _("The archive must hold exactly one .jsonl file; it holds %(found)s.", found=len(found)), "archive"
+        )
     return found[0]

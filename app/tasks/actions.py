@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from app.accounts.actions import audit
 from app.accounts.tables import User
 from app.core.db import Session, now
+from app.core.language import gettext as _
 from app.projects.guard import Seat
 from app.projects.tables import Project
 from app.samples.tables import Response, Sample
@@ -103,14 +104,14 @@ def one_at_a_time(session: Session, seat: Seat) -> None:
 def _take(
     session: Session, seat: Seat, find: Callable[[Session, User, int], Task | None], opened: bool = True
 ) -> Lease | None:
-    for _ in range(TRIES):
+    for _try in range(TRIES):
         task = find(session, seat.user, seat.project.id)
         if task is None:
             return None
         if lease := hold(session, seat, task, opened):
             return lease
     raise Crowded(
-        "So many people are taking tasks right now that none was free for you.", advice="Try again in a moment."
+        _("So many people are taking tasks right now that none was free for you."), advice=_("Try again in a moment.")
     )
 
 
@@ -173,7 +174,9 @@ def hold_for_submission(session: Session, seat: Seat, task_id: int) -> Lease:
     _refuse_second_judgement(session, seat, task)
     before = queries.latest_lease(session, seat.user, task.sample_id)
     if before is None:
-        raise TaskTaken("You do not hold this task.", f"task {task_id}", "Open your next task from the project's page.")
+        raise TaskTaken(
+            _("You do not hold this task."), f"task {task_id}", _("Open your next task from the project's page.")
+        )
     if held and held.user_id != seat.user.id and held.expires_at < now():
         end(session, held)
         held = None
@@ -183,9 +186,9 @@ def hold_for_submission(session: Session, seat: Seat, task_id: int) -> Lease:
     if lease is None:
         refusal = TaskDone if task.done_at else TaskTaken
         raise refusal(
-            "Your time for this task ran out, and somebody else has taken it meanwhile.",
+            _("Your time for this task ran out, and somebody else has taken it meanwhile."),
             f"task {task_id}",
-            "Your work is kept as a draft. Open your next task.",
+            _("Your work is kept as a draft. Open your next task."),
         )
     return lease
 
@@ -198,7 +201,7 @@ def _refuse_second_judgement(session: Session, seat: Seat, task: Task) -> None:
     )
     if judged:
         raise AlreadyJudged(
-            "You have submitted your annotation of this sample.", f"task {task.id}", "Open your next task."
+            _("You have submitted your annotation of this sample."), f"task {task.id}", _("Open your next task.")
         )
 
 
@@ -250,11 +253,11 @@ def skip(session: Session, seat: Seat, task_id: int, reason: str) -> None:
     """
     reason = readable(reason)
     if not reason:
-        raise ReasonMissing("Say in a few words why you skip this sample.", "reason")
+        raise ReasonMissing(_("Say in a few words why you skip this sample."), "reason")
     task = queries.task(session, seat, task_id)
     if task.done_by_id is not None:
         raise WasReturned(
-            "An annotation that was sent back cannot be skipped.", "task", "Mend it, or choose “Cannot judge”."
+            _("An annotation that was sent back cannot be skipped."), "task", _("Mend it, or choose “Cannot judge”.")
         )
     release(session, seat, task_id)
     session.execute(
@@ -268,7 +271,10 @@ def skip(session: Session, seat: Seat, task_id: int, reason: str) -> None:
 def readable(text: str) -> str:
     """A note without its outer spaces. Raises BadReason where it is too long or holds a NUL."""
     if len(text) > LONGEST_REASON or "\0" in text:
-        raise BadReason(f"A reason has at most {LONGEST_REASON:,} characters, and no NUL.", "reason")
+        raise BadReason(
+            _("A reason has at most %(longest_reason)s characters, and no NUL.", longest_reason=f"{LONGEST_REASON:,}"),
+            "reason",
+        )
     return text.strip()
 
 
