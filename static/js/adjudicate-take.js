@@ -1,4 +1,5 @@
 // Taking answers over into the decision: a whole annotation, what is in common, or one answer.
+import { _ } from "./words.js";
 
 export function mountTaking(store, say) {
   const { choices, consensus } = store.desk;
@@ -9,12 +10,12 @@ export function mountTaking(store, say) {
     const source = which === "common" ? consensus : choices[which]?.content;
     if (!source) return;
     store.replace({ ...consensus, ...source });
-    say(which === "common" ? "Begun from what they have in common" : `Begun from ${choices[which].who}'s annotation`);
+    say(which === "common" ? _("Begun from what they have in common") : _("Begun from %(who)s's annotation", { who: choices[which].who }));
   }
 
   function take(number, place) {
     store.change((content) => put(content, contentOf(number), place));
-    say(`Taken from ${choices[number].who}`);
+    say(_("Taken from %(who)s", { who: choices[number].who }));
   }
 
   buttons.forEach((button) => button.addEventListener("click", () => take(Number(button.dataset.take), button.dataset.from)));

@@ -1,5 +1,6 @@
 // The matrix: criteria × responses. A digit fills the active cell and moves on; arrows and Tab move.
 import { keyOf, typing } from "./annotate-keys.js";
+import { _ } from "./words.js";
 
 const DIRECTION = "assay.advance";
 
@@ -73,17 +74,17 @@ function drawCell(cell, isActive, store) {
   const { key, response } = cell.dataset;
   const score = store.score(response, key);
   const criterion = store.desk.criteria.find((each) => each.key === key);
-  const word = score === null ? "not scored" : criterion.levels[score - 1];
+  const word = score === null ? _("not scored") : criterion.levels[score - 1];
   cell.tabIndex = isActive ? 0 : -1;
   cell.toggleAttribute("data-active", isActive);
   cell.dataset.score = score ?? "";
   cell.querySelector("[data-number]").textContent = score ?? "·";
   cell.querySelector("[data-word]").textContent = score === null ? "" : word;
-  cell.setAttribute("aria-label", `${criterion.name} of ${store.letter(response)}: ${score ?? ""} ${word}`);
+  cell.setAttribute("aria-label", _("%(name)s of %(response)s: %(score)s %(word)s", { name: criterion.name, response: store.letter(response), score: score ?? "", word }));
 }
 
 function drawLevels(levels, criterion, letter, score) {
-  levels.querySelector("[data-of]").textContent = `${criterion.name} of ${letter}`;
+  levels.querySelector("[data-of]").textContent = _("%(name)s of %(letter)s", { name: criterion.name, letter });
   levels.querySelectorAll("[data-score]").forEach((button) => {
     const value = Number(button.dataset.score);
     button.querySelector("[data-word]").textContent = criterion.levels[value - 1];
@@ -93,7 +94,7 @@ function drawLevels(levels, criterion, letter, score) {
 }
 
 function mountDirection(button) {
-  const show = () => (button.querySelector("[data-word]").textContent = button.dataset.advance === "down" ? "down a response" : "along a row");
+  const show = () => (button.querySelector("[data-word]").textContent = button.dataset.advance === "down" ? _("down a response") : _("along a row"));
   button.dataset.advance = localStorage.getItem(DIRECTION) ?? "along";
   button.addEventListener("click", () => {
     button.dataset.advance = button.dataset.advance === "down" ? "along" : "down";

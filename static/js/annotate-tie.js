@@ -1,5 +1,6 @@
 // A tie of all: one switch, then one of two editors. The negative one starts from a response and shows what was altered.
 import { wordDiff } from "./annotate-words.js";
+import { _ } from "./words.js";
 
 export function mountTie(root, store, say) {
   const toggle = root.querySelector("[data-tie]");
@@ -33,7 +34,7 @@ export function mountTie(root, store, say) {
       content.tie = toggle.checked;
       content.ranking = toggle.checked ? [[...store.ids]] : [];
     });
-    say(toggle.checked ? "All responses tie" : "No tie; the ranking is empty again");
+    say(toggle.checked ? _("All responses tie") : _("No tie; the ranking is empty again"));
   });
   choices.forEach((choice) => choice.addEventListener("change", () => choose(choice.value)));
   bases.forEach((base) => base.addEventListener("click", () => start(base.dataset.base)));
@@ -52,7 +53,7 @@ export function mountTie(root, store, say) {
   function start(base) {
     store.change((content) => {
       const altered = content.negative && content.negative.text !== store.text(content.negative.base);
-      if (!altered || content.negative.base === base || window.confirm("Start again from another response? Your alteration is lost."))
+      if (!altered || content.negative.base === base || window.confirm(_("Start again from another response? Your alteration is lost.")))
         content.negative = prefill(base);
     });
     negative.focus();

@@ -1,4 +1,5 @@
 // The scores as given: arrows move among them, a key says that one is checked, another opens the remark on its row.
+import { _ } from "./words.js";
 
 const MOVES = (width) => ({ ArrowRight: 1, ArrowLeft: -1, ArrowDown: width, ArrowUp: -width });
 
@@ -18,7 +19,7 @@ export function mountMarks(root, form) {
 
   function count() {
     const checked = boxes.filter((box) => box.checked).length;
-    if (tally) tally.textContent = checked ? `${checked} of ${boxes.length} scores checked` : "";
+    if (tally) tally.textContent = checked ? _("%(checked)s of %(boxes)s scores checked", { checked, boxes: boxes.length }) : "";
   }
 
   root.addEventListener("keydown", (event) => {

@@ -1,19 +1,20 @@
 // Curves of a run: one figure a family of series, drawn as points come in. Gaps where a number was not finite.
 import { lineChart } from "./chart.js";
+import { _ } from "./words.js";
 
 const FAMILIES = [
-  ["Learning rate", (name) => name === "lr"],
-  ["Gradient norm", (name) => name === "grad_norm"],
+  [_("Learning rate"), (name) => name === "lr"],
+  [_("Gradient norm"), (name) => name === "grad_norm"],
   ["β", (name) => name.startsWith("beta")],
-  ["Accuracy", (name) => /^acc|accuracy|win_rate/.test(name)],
-  ["Loss", (name) => name.includes("loss")],
-  ["Margins and rewards", (name) => /margin|reward/.test(name)],
-  ["Speed, tokens a second", (name) => name.startsWith("tokens")],
+  [_("Accuracy"), (name) => /^acc|accuracy|win_rate/.test(name)],
+  [_("Loss"), (name) => name.includes("loss")],
+  [_("Margins and rewards"), (name) => /margin|reward/.test(name)],
+  [_("Speed, tokens a second"), (name) => name.startsWith("tokens")],
 ];
-const HELD_OUT = ", held-out";
+const HELD_OUT = _(", held-out");
 const FEW = 60; // points that are drawn as such: an evaluation may be a single one
 
-const familyOf = (name) => FAMILIES.find(([, fits]) => fits(name))?.[0] ?? "Other";
+const familyOf = (name) => FAMILIES.find(([, fits]) => fits(name))?.[0] ?? _("Other");
 
 class Figure {
   constructor(title, place) {

@@ -1,5 +1,6 @@
 // The run page lives: curves, progress with time left, notes, sample outputs, log and state, out of one event stream.
 import { Curves } from "./run-curves.js";
+import { _ } from "./words.js";
 
 const page = document.querySelector("#run");
 const at = (id) => document.getElementById(id);
@@ -15,7 +16,7 @@ function timeLeft({ phase: name, done, total, at: moment }) {
 }
 
 const inWords = (seconds) =>
-  seconds === undefined ? "" : seconds < 90 ? `, about ${Math.ceil(seconds)} s left` : `, about ${Math.ceil(seconds / 60)} min left`;
+  seconds === undefined ? "" : seconds < 90 ? _(", about %(seconds)s s left", { seconds: Math.ceil(seconds) }) : _(", about %(seconds)s min left", { seconds: Math.ceil(seconds / 60) });
 
 function showProgress(line) {
   const left = timeLeft(line);
@@ -24,13 +25,13 @@ function showProgress(line) {
   const bar = at("progress").querySelector("progress");
   bar.max = Math.max(1, line.total);
   bar.value = line.done;
-  at("progress-words").textContent = `${line.phase}: ${line.done} of ${line.total}${line.done < line.total ? inWords(left) : ""}`;
+  at("progress-words").textContent = _("%(phase)s: %(done)s of %(total)s%(left)s", { phase: line.phase, done: line.done, total: line.total, left: line.done < line.total ? inWords(left) : "" });
 }
 
 function showNote({ level, text }) {
   const item = document.createElement("li");
   item.className = level;
-  item.textContent = level === "warning" ? `Warning: ${text}` : text;
+  item.textContent = level === "warning" ? _("Warning: %(text)s", { text }) : text;
   at("notes").append(item);
 }
 
@@ -38,7 +39,7 @@ function showSample({ step, title, text }) {
   at("no-samples").hidden = true;
   const item = document.createElement("article");
   const head = document.createElement("h3");
-  head.textContent = `step ${step}: ${title}`;
+  head.textContent = _("step %(step)s: %(title)s", { step, title });
   const body = document.createElement("pre");
   body.textContent = text;
   item.append(head, body);

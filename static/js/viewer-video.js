@@ -1,5 +1,6 @@
 // A video: played by the browser, stepped by its frames, at a chosen speed.
 import { awaitPreparation } from "./viewer-wait.js";
+import { _ } from "./words.js";
 
 export function mountVideo(pane, { count, play, moved }) {
   const item = JSON.parse(pane.dataset.item);
@@ -23,7 +24,7 @@ export function mountVideo(pane, { count, play, moved }) {
   }
 
   function draw() {
-    count.textContent = `${video.currentTime.toFixed(2)} s · frame ${Math.floor(video.currentTime * (item.fps ?? 25)) + 1}`;
+    count.textContent = _("%(toFixed)s s · frame %(fps)s", { toFixed: video.currentTime.toFixed(2), fps: Math.floor(video.currentTime * (item.fps ?? 25)) + 1 });
     moved(video.currentTime);
   }
 

@@ -1,4 +1,5 @@
 // What is still being prepared: says how far it is, and goes on when it is there.
+import { _ } from "./words.js";
 
 const LOOK_EVERY = 1000;
 
@@ -9,7 +10,7 @@ export async function awaitPreparation(pane, item, ready) {
   words.hidden = false;
   while (!item.ready && !item.fault) {
     const told = await fetch(item.preparation).then((answer) => answer.ok && answer.json(), () => null);
-    if (told?.state === "preparing") words.textContent = told.percent ? `Being prepared: ${told.percent} %` : "Being prepared …";
+    if (told?.state === "preparing") words.textContent = told.percent ? _("Being prepared: %(percent)s %%", { percent: told.percent }) : _("Being prepared …");
     else if (told) Object.assign(item, told);
     if (!item.ready && !item.fault) await new Promise((done) => setTimeout(done, LOOK_EVERY));
   }
