@@ -48,7 +48,7 @@ def adjudicate(
         )
     if len(reason) > LONGEST_REASON or "\0" in reason:
         raise BadReview(
-            _("A reason has at most %(longest_reason)s characters, and no NUL.", longest_reason=f"{LONGEST_REASON:,}"),
+            _("A reason has at most %(n)s characters, and no NUL.", n=f"{LONGEST_REASON:,}"),
             "reason",
         )
     decided = read_content(content, sample, seat.rubric).model_dump()

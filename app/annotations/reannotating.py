@@ -152,11 +152,7 @@ def order(session: Session, seat: Seat, chosen: Chosen, reason: str, expected: i
     rows = session.execute(lock).all()
     if len(rows) != expected:
         raise SetChanged(
-            _(
-                "The set has %(rows)s annotations by now, not %(expected)s.",
-                rows=f"{len(rows):,}",
-                expected=f"{expected:,}",
-            ),
+            _("The set has %(n)s annotations by now, not %(expected)s.", n=f"{len(rows):,}", expected=f"{expected:,}"),
             "expected",
             _("Look at it again."),
         )
@@ -179,10 +175,7 @@ def _readable(reason: str) -> str:
     if not reason.strip():
         raise CommentMissing(_("Say why these annotations are made again."), "reason")
     if len(reason) > LONGEST_REASON or "\0" in reason:
-        raise BadReview(
-            _("A reason has at most %(longest_reason)s characters, and no NUL.", longest_reason=f"{LONGEST_REASON:,}"),
-            "reason",
-        )
+        raise BadReview(_("A reason has at most %(n)s characters, and no NUL.", n=f"{LONGEST_REASON:,}"), "reason")
     return reason.strip()
 
 
@@ -249,11 +242,7 @@ def undo(session: Session, seat: Seat, reannotation_id: int) -> Reannotation:
     tasks = [each.task_id for each in items]
     if many := replacing.begun(session, tasks):
         raise Begun(
-            _(
-                "%(many)s of the %(items)s have been begun: the order can no longer be undone.",
-                many=f"{many:,}",
-                items=f"{len(items):,}",
-            ),
+            _("%(many)s of the %(all)s have been begun: the order can no longer be undone.", many=many, all=len(items)),
             "reannotation",
         )
     replacing.take_back(session, tasks)

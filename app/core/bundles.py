@@ -33,6 +33,8 @@ TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf
 IMPORT = re.compile(r'^import\s+(?:(?P<what>[^"\';]+?)\s+from\s+)?["\'](?P<path>[^"\']+)["\'];?[ \t]*$', re.M)
 DECLARED = re.compile(r"^export\s+(?P<rest>(?:async\s+)?(?:function\*?|class|const)\s+(?P<name>[\w$]+))", re.M)
 LISTED = re.compile(r"^export\s*\{(?P<names>[^}]*)\};?[ \t]*$", re.M)
+# Comments that stand alone are for those who read the source; licences (`/*!`) stay.
+TALK = re.compile(r"^[ \t]*(?://[^\n]*|/\*\*.*?\*/)[ \t]*\n", re.M | re.S)
 LEFT = re.compile(r"^(?:import|export)\b.*$", re.M)
 
 
@@ -78,6 +80,7 @@ def _scoped(path: str, source: str, modules: dict[str, int], number: int) -> str
         pairs = [pair.split(" as ") for pair in found["names"].split(",") if pair.strip()]
         exported |= {pair[-1].strip(): pair[0].strip() for pair in pairs}
     code = IMPORT.sub(lambda found: _taken(found["what"], modules[found["path"]]), source)
+    code = TALK.sub("", code) if path.startswith("js/") else code
     code = LISTED.sub("", DECLARED.sub(r"\g<rest>", code)).replace('import("./', 'import("/static/js/')
     if left := LEFT.search(code):
         raise ValueError(f"{path}: a bundle does not understand “{left[0][:80]}”")

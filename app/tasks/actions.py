@@ -272,7 +272,7 @@ def readable(text: str) -> str:
     """A note without its outer spaces. Raises BadReason where it is too long or holds a NUL."""
     if len(text) > LONGEST_REASON or "\0" in text:
         raise BadReason(
-            _("A reason has at most %(longest_reason)s characters, and no NUL.", longest_reason=f"{LONGEST_REASON:,}"),
+            _("A reason has at most %(n)s characters, and no NUL.", n=f"{LONGEST_REASON:,}"),
             "reason",
         )
     return text.strip()
