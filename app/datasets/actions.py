@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from app.accounts.actions import audit
 from app.core import storage
 from app.core.db import Session
+from app.core.language import gettext as _
 from app.datasets import folder as folders
 from app.datasets import queries, tallying
 from app.datasets.counting import Census
@@ -53,9 +54,9 @@ def freeze(
     plan = planned(session, seat, held_out_share, seed, choice)
     if not plan.paired:
         raise NoPairs(
-            "No annotation that the rule takes makes a preference pair.",
+            _("No annotation that the rule takes makes a preference pair."),
             "annotations",
-            "Accept annotations under Reviews first, or choose another rule.",
+            _("Accept annotations under Reviews first, or choose another rule."),
         )
     dataset = _row(session, seat, name)
     place = storage.dataset_folder(dataset.id)
@@ -94,7 +95,7 @@ def preview(
     """The counts that a freeze would have now, and what it would leave out. Raises BadFreeze."""
     census = Census()
     plan = planned(session, seat, held_out_share, seed, choice)
-    for _ in _counted(_found(session, plan), census, set()):
+    for _each in _counted(_found(session, plan), census, set()):
         pass
     return census.as_counts(), census.as_left_out(plan.ballots.left_out)
 
@@ -102,9 +103,12 @@ def preview(
 def planned(session: Session, seat: Seat, held_out_share: float, seed: int, choice: Choice) -> Plan:
     """The annotations as they are now, pinned: what is accepted later waits for the next dataset."""
     if not math.isfinite(held_out_share) or not 0 <= held_out_share <= 0.9:
-        raise BadFreeze(f"The held-out share is 0 to 0.9, not {held_out_share:g}.", "held_out_share")
+        raise BadFreeze(
+            _("The held-out share is 0 to 0.9, not %(held_out_share)s.", held_out_share=f"{held_out_share:g}"),
+            "held_out_share",
+        )
     if not 0 <= seed < 2**31:
-        raise BadFreeze("A seed is a whole number from 0 to 2147483647.", "seed")
+        raise BadFreeze(_("A seed is a whole number from 0 to 2147483647."), "seed")
     _check(choice)
     ballots, learnt = tallying.taken(session, seat, choice)
     decided = tallying.decided(session, ballots.rows, choice, learnt)
@@ -116,11 +120,18 @@ def planned(session: Session, seat: Seat, held_out_share: float, seed: int, choi
 
 def _check(choice: Choice) -> None:
     if choice.rule not in RULES:
-        raise BadFreeze(f"“{choice.rule[:40]}” is none of the rules {', '.join(RULES)}.", "rule")
+        raise BadFreeze(
+            _("“%(rule)s” is none of the rules %(rules)s.", rule=choice.rule[:40], rules=", ".join(RULES)), "rule"
+        )
     if not 1 <= choice.minimum <= 20:
-        raise BadFreeze(f"The least votes for a pair are 1 to 20, not {choice.minimum}.", "minimum")
+        raise BadFreeze(
+            _("The least votes for a pair are 1 to 20, not %(minimum)s.", minimum=choice.minimum), "minimum"
+        )
     if not math.isfinite(choice.confidence) or not 0.5 <= choice.confidence < 1:
-        raise BadFreeze(f"The least chance is 0.5 up to 0.999, not {choice.confidence:g}.", "confidence")
+        raise BadFreeze(
+            _("The least chance is 0.5 up to 0.999, not %(confidence)s.", confidence=f"{choice.confidence:g}"),
+            "confidence",
+        )
 
 
 def _found(session: Session, plan: Plan) -> Iterator[tuple[Sample, Lines, int]]:
@@ -174,7 +185,7 @@ def _remove_on_rollback(session: Session, place: Path) -> None:
 def _checked_name(name: str) -> str:
     name = " ".join(name.split())
     if not 1 <= len(name) <= 100 or not name.isprintable():
-        raise BadFreeze("A dataset needs a name of at most 100 characters.", "name")
+        raise BadFreeze(_("A dataset needs a name of at most 100 characters."), "name")
     return name
 
 

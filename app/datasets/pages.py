@@ -11,6 +11,7 @@ from app.core import storage
 from app.core.db import Db, Session
 from app.core.errors import NotFound
 from app.core.html import page, redirect, wants_json
+from app.core.language import gettext as _
 from app.datasets import actions, browsing, export, folder, queries, reading, tallying, uses
 from app.datasets.actions import CHOICE
 from app.datasets.refusals import BadFreeze, NoPairs
@@ -135,7 +136,7 @@ def dataset_page(
 def _whole(session: Session, seat: Seat, dataset_id: int) -> Dataset:
     dataset = queries.dataset(session, seat, dataset_id)
     if not (storage.dataset_folder(dataset.id) / "SHA256SUMS").is_file():
-        raise NotFound("The files of this dataset are gone from the storage.", f"dataset {dataset_id}")
+        raise NotFound(_("The files of this dataset are gone from the storage."), f"dataset {dataset_id}")
     return dataset
 
 
@@ -160,4 +161,4 @@ def _margins(session: Session, seat: Seat, dataset: Dataset, run_id: int) -> exp
     for use in uses.uses_of(session, seat, dataset):
         if use.id == run_id and use.margins is not None:
             return reading.margins(use.margins)
-    raise NotFound("This run has left no margins of this dataset.", f"run {run_id}")
+    raise NotFound(_("This run has left no margins of this dataset."), f"run {run_id}")
