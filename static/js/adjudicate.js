@@ -9,6 +9,7 @@ import { createStore, missing } from "./annotate-store.js";
 import { mountCannotJudge, mountTexts } from "./annotate-texts.js";
 import { mountTie } from "./annotate-tie.js";
 import { mountTaking } from "./adjudicate-take.js";
+import { _ } from "./words.js";
 
 const $ = (selector) => document.querySelector(selector);
 const form = $("#decision");
@@ -35,12 +36,12 @@ function mountDecision() {
 
   store.watch(() => {
     const left = missing(store).length;
-    $("[data-left]").textContent = left ? `${left} still to decide` : "Complete";
+    $("[data-left]").textContent = left ? _("%(left)s still to decide", { left }) : _("Complete");
   });
   form.addEventListener("submit", (event) => {
     const todo = missing(store);
-    const more = todo.length > 3 ? ` and ${todo.length - 3} more` : "";
-    $("[data-fault-of-decision]").textContent = todo.length ? `Still missing: ${todo.slice(0, 3).map((each) => each.what).join(", ")}${more}.` : "";
+    const more = todo.length > 3 ? _(" and %(todo)s more", { todo: todo.length - 3 }) : "";
+    $("[data-fault-of-decision]").textContent = todo.length ? _("Still missing: %(what)s%(more)s.", { what: todo.slice(0, 3).map((each) => each.what).join(", "), more }) : "";
     if (todo.length) event.preventDefault();
     else form.elements.content.value = JSON.stringify(store.content);
   });

@@ -9,15 +9,15 @@ export function differences(store, there) {
   const add = (what, mine, theirs) => mine !== theirs && found.push({ what, here: mine || "–", there: wordDiff(mine || "–", theirs || "–") });
   for (const { key, name } of store.desk.criteria)
     for (const id of store.ids)
-      add(`${name} of ${store.letter(id)}`, String(here.scores[id]?.[key] ?? ""), String(there.scores[id]?.[key] ?? ""));
-  for (const id of store.ids) add(`Reason for ${store.letter(id)}`, here.reasons[id] ?? "", there.reasons[id] ?? "");
-  add("Ranking", inWords(store, here), inWords(store, there));
-  add("Reason for the ranking", here.rank_reason, there.rank_reason);
-  add("Positive sample", here.positive ?? "", there.positive ?? "");
-  add("Negative sample", here.negative?.text ?? "", there.negative?.text ?? "");
+      add(_("%(name)s of %(id)s", { name, id: store.letter(id) }), String(here.scores[id]?.[key] ?? ""), String(there.scores[id]?.[key] ?? ""));
+  for (const id of store.ids) add(_("Reason for %(id)s", { id: store.letter(id) }), here.reasons[id] ?? "", there.reasons[id] ?? "");
+  add(_("Ranking"), inWords(store, here), inWords(store, there));
+  add(_("Reason for the ranking"), here.rank_reason, there.rank_reason);
+  add(_("Positive sample"), here.positive ?? "", there.positive ?? "");
+  add(_("Negative sample"), here.negative?.text ?? "", there.negative?.text ?? "");
   const marked = ({ spans = [] }) => spans.map((span) => `${store.letter(span.response)}: “${span.quote}” ${_(span.kind)} ${span.note}`.trim()).join("; ");
   add(_("Marked words"), marked(here), marked(there));
-  add("Cannot judge", here.cannot_judge?.kind ?? "", there.cannot_judge?.kind ?? "");
+  add(_("Cannot judge"), here.cannot_judge?.kind ?? "", there.cannot_judge?.kind ?? "");
   return found;
 }
 

@@ -64,8 +64,8 @@ export function mountRanking(root, store, say) {
 
   function sentence(unranked) {
     const ranked = store.content.ranking.map((g) => g.map(store.letter).join(" = ")).join(" > ");
-    if (!ranked) return "Not ranked yet";
-    return unranked.length ? `${ranked} … ${unranked.map(store.letter).join(", ")} still to rank` : ranked;
+    if (!ranked) return _("Not ranked yet");
+    return unranked.length ? _("%(ranked)s … %(letter)s still to rank", { ranked, letter: unranked.map(store.letter).join(", ") }) : ranked;
   }
 
   const acts = {
@@ -127,7 +127,7 @@ export function mountRanking(root, store, say) {
 
   function announce(id) {
     const at = order.indexOf(id);
-    say(at < 0 ? `${store.letter(id)} is not ranked` : `${store.letter(id)} is now ${nth(at)} of ${store.ids.length}: ${spoken(store)}`);
+    say(at < 0 ? _("%(id)s is not ranked", { id: store.letter(id) }) : _("%(id)s is now %(at)s of %(ids)s: %(spoken)s", { id: store.letter(id), at: nth(at), ids: store.ids.length, spoken: spoken(store) }));
   }
 
   function dropped(event) {
@@ -152,8 +152,8 @@ function parse(text, store) {
   for (const sign of text.toUpperCase()) {
     if (sign === "=") tied = order.length > 0;
     if (!/[A-Z]/.test(sign)) continue;
-    if (!ids.has(sign)) return { fault: `There is no response ${sign}.` };
-    if (order.includes(ids.get(sign))) return { fault: `${sign} stands twice.` };
+    if (!ids.has(sign)) return { fault: _("There is no response %(sign)s.", { sign }) };
+    if (order.includes(ids.get(sign))) return { fault: _("%(sign)s stands twice.", { sign }) };
     if (order.length) gaps.push(tied ? "=" : ">");
     order.push(ids.get(sign));
     tied = false;
@@ -172,7 +172,7 @@ function orderByScores(store) {
 }
 
 function nth(at) {
-  return ["first", "second", "third", "fourth", "fifth", "sixth", "seventh"][at] ?? `number ${at + 1}`;
+  return ["first", "second", "third", "fourth", "fifth", "sixth", "seventh"][at] ?? _("number %(at)s", { at: at + 1 });
 }
 
 /** The order for ears: "A first, then B and C equal, then D". */

@@ -47,21 +47,21 @@ export function missing(store) {
   const todo = [];
   for (const { key, name } of desk.criteria)
     for (const id of ids)
-      if (store.score(id, key) === null) todo.push({ kind: "scores", where: `scores.${id}.${key}`, what: `${name} of ${letter(id)}` });
+      if (store.score(id, key) === null) todo.push({ kind: "scores", where: `scores.${id}.${key}`, what: _("%(name)s of %(id)s", { name, id: letter(id) }) });
   for (const id of ids)
-    if (!content.reasons[id]?.trim()) todo.push({ kind: "reasons", where: `reasons.${id}`, what: `Reason for ${letter(id)}` });
-  if (content.ranking.flat().length < ids.length) todo.push({ kind: "ranking", where: "ranking", what: "Ranking" });
-  if (!content.rank_reason.trim()) todo.push({ kind: "rank_reason", where: "rank_reason", what: "Reason for the ranking" });
+    if (!content.reasons[id]?.trim()) todo.push({ kind: "reasons", where: `reasons.${id}`, what: _("Reason for %(id)s", { id: letter(id) }) });
+  if (content.ranking.flat().length < ids.length) todo.push({ kind: "ranking", where: "ranking", what: _("Ranking") });
+  if (!content.rank_reason.trim()) todo.push({ kind: "rank_reason", where: "rank_reason", what: _("Reason for the ranking") });
   return content.tie ? todo.concat(missingOfTie(store)) : todo;
 }
 
 function missingOfTie(store) {
   const { positive, negative } = store.content;
   if (positive === null && negative === null)
-    return [{ kind: "tie", where: "tie_choice", what: "Positive or negative sample" }];
-  if (positive !== null) return positive.trim() ? [] : [{ kind: "tie", where: "positive", what: "Positive sample" }];
+    return [{ kind: "tie", where: "tie_choice", what: _("Positive or negative sample") }];
+  if (positive !== null) return positive.trim() ? [] : [{ kind: "tie", where: "positive", what: _("Positive sample") }];
   const unaltered = negative.text.trim() === store.text(negative.base).trim();
-  if (!negative.text.trim() || unaltered) return [{ kind: "tie", where: "negative.text", what: "An error in the negative sample" }];
+  if (!negative.text.trim() || unaltered) return [{ kind: "tie", where: "negative.text", what: _("An error in the negative sample") }];
   return [];
 }
 
@@ -74,13 +74,13 @@ export function warnings(store, activeSeconds) {
   for (const better of ids)
     for (const worse of ids)
       if (rank.get(better) < rank.get(worse) && isDominated(store, better, worse))
-        found.push(`${letter(better)} is ranked above ${letter(worse)}, but ${letter(worse)} has the better scores.`);
-  if (isLowest(store, content.ranking[0])) found.push(`${content.ranking[0].map(letter).join(" and ")} is ranked first, but has the lowest scores.`);
+        found.push(_("%(better)s is ranked above %(worse)s, but %(worse)s has the better scores.", { better: letter(better), worse: letter(worse) }));
+  if (isLowest(store, content.ranking[0])) found.push(_("%(letter)s is ranked first, but has the lowest scores.", { letter: content.ranking[0].map(letter).join(" and ") }));
   if (store.suggested && JSON.stringify(content.ranking) === store.suggested) found.push(_("The ranking is the one that your scores suggest, unchanged."));
   const reasons = ids.map((id) => content.reasons[id].trim().toLowerCase());
-  if (new Set(reasons).size < reasons.length) found.push("The same reason stands under more than one response.");
+  if (new Set(reasons).size < reasons.length) found.push(_("The same reason stands under more than one response."));
   const words = store.desk.replies.reduce((sum, reply) => sum + reply.text.split(/\s+/).length, 0);
-  if (activeSeconds < words / 12) found.push(`You took ${Math.round(activeSeconds)} seconds for ${words} words of responses.`);
+  if (activeSeconds < words / 12) found.push(_("You took %(activeSeconds)s seconds for %(words)s words of responses.", { activeSeconds: Math.round(activeSeconds), words }));
   return found;
 }
 

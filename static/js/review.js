@@ -10,6 +10,7 @@ import { mountCannotJudge, mountTexts } from "./annotate-texts.js";
 import { mountTie } from "./annotate-tie.js";
 import { mountReviewKeys } from "./review-keys.js";
 import { mountMarks } from "./review-marks.js";
+import { _ } from "./words.js";
 
 const $ = (selector) => document.querySelector(selector);
 const store = createStore(JSON.parse($("#desk").textContent));
@@ -19,7 +20,7 @@ const models = $("[data-models]");
 models.addEventListener("click", () => {
   const shown = models.getAttribute("aria-pressed") !== "true";
   models.setAttribute("aria-pressed", String(shown));
-  models.textContent = shown ? "Hide models" : "Show models";
+  models.textContent = shown ? _("Hide models") : _("Show models");
   document.querySelectorAll("[data-model]").forEach((name) => (name.hidden = !shown));
 });
 
@@ -76,10 +77,10 @@ function mountVerdict() {
 
 function problem(verdict, comment) {
   const remarked = [...document.querySelectorAll("[name=remark]")].some((field) => field.value.trim());
-  if (verdict === "return" && !comment.trim() && !remarked) return "Say what the annotator should change, here or beside the place.";
-  if (verdict === "reject" && !comment.trim()) return "Say why the annotation is rejected.";
+  if (verdict === "return" && !comment.trim() && !remarked) return _("Say what the annotator should change, here or beside the place.");
+  if (verdict === "reject" && !comment.trim()) return _("Say why the annotation is rejected.");
   const todo = verdict === "correct" ? missing(store) : [];
-  return todo.length ? `Still missing: ${todo.map((each) => each.what).join(", ")}.` : "";
+  return todo.length ? _("Still missing: %(what)s.", { what: todo.map((each) => each.what).join(", ") }) : "";
 }
 
 function mountEditor() {
