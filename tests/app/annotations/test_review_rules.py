@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
+from app.accounts.tables import User
 from app.annotations import actions, queries, sampling
 from app.annotations.refusals import AlreadyReviewed
 from app.annotations.selecting import Rules
 from app.annotations.tables import Annotation, Waiting
+from app.core.db import transaction
 from app.projects.guard import Seat
+from app.projects.tables import Project
 from app.tasks import flags
 from tests import cast
 from tests.app.annotations import desk
@@ -131,3 +137,25 @@ def test_rules_out_of_bounds_are_refused_by_name_and_only_an_admin_changes_them(
     for bad in ({"later_percent": "101"}, {"later_percent": "nan"}, {"later_percent": "5", "newcomer_first": "-1"}):
         answer = client.post("/projects/streets/reviews/rules", data=bad, headers={"accept": "application/json"})
         assert (answer.status_code, answer.json()["error"]) == (422, "BadReview")
+
+
+def test_of_two_who_submit_at_once_the_second_sees_the_first(session: Session) -> None:
+    """Both believe that the other's task is open; the row of the sample lets them pass one after the other."""
+    bob, rosa = story(session, 1, Rules(later_percent=0, disagreement_above=0.2, unselected="accept"), overlap=2)
+    dora = desk.annotator(session, rosa.project, "dora")
+    held = {seat: desk.lease(session, seat) for seat in (bob, dora)}
+    ids = [str(each.id) for each in held[bob].task.sample.responses]
+    orders = {bob: ids, dora: ids[::-1]}
+    session.commit()
+    both = threading.Barrier(2)
+
+    def submit(seat: Seat) -> None:
+        with transaction() as own:
+            mine = Seat(own.get_one(User, seat.user.id), own.get_one(Project, seat.project.id), seat.roles)
+            content = desk.content(held[seat].task.sample, ranking=[[each] for each in orders[seat]])
+            both.wait(10)
+            actions.submit(own, mine, held[seat].task_id, content, f"key {seat.user.id}", 1.0)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(submit, (bob, dora)))
+    assert sorted(why(session).values()) == [["disagreement"]] * 2
