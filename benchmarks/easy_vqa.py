@@ -1,6 +1,7 @@
 """The miniature experiment: from easy-VQA and a tiny model to a reward model and an aligned policy, on one core.
 
     python -m benchmarks.easy_vqa [--seeds 3] [--out benchmarks/results/easy_vqa.jsonl]
+    python -m benchmarks.easy_vqa --short --grid   # DPO against MM-DPO over k and w, nothing else
 
 It prints the paper's reward table in its terms (no critique task, human reasons, expanded reasons, critiques given at
 inference) and plain DPO beside MM-DPO, over several seeds, and appends one JSON line. The base is a model of random
@@ -19,7 +20,7 @@ import statistics
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from ml.recipes import mm_dpo, reward, score
 from ml.teach import teach
 from ml.training import chunks
 
+GRID_K, GRID_W = (0.25, 0.5, 1.0), (0.1, 0.5, 1.0)
 TRUE, UNTRUE = ("clear", "terse"), ("evasive", "wrong")
 
 
@@ -157,11 +159,12 @@ class Experiment:
         config = {"device": "cpu", "max_critique_tokens": 40, "samples_per_batch": 16, "max_pixels": 4096}
         return self.run(score, "score", inputs, **config) / "output"
 
-    def align(self, objective: str) -> dict[str, float]:
+    def align(self, objective: str, **more: float) -> dict[str, float]:
         """Align the base. How truly the policy speaks afterwards."""
         inputs = {"scores": self.place / "score" / "output"} if objective == "mm_dpo" else {}
         config = POLICY | {"epochs": self.sizes.policy_epochs, "objective": objective, "base": str(self.place / "base")}
-        folder = self.run(mm_dpo, objective, inputs, **config)
+        name = "-".join([objective, *(f"{field}{value}" for field, value in more.items())])
+        folder = self.run(mm_dpo, name, inputs, **config | more)
         return self.truth(folder / "output" / "checkpoint")
 
     def truth(self, model: Path) -> dict[str, float]:
@@ -213,6 +216,33 @@ def one_seed(place: Path, sizes: Sizes, seed: int) -> dict[str, Any]:
     experiment.score()
     found["policy"] = {objective: experiment.align(objective) for objective in ("dpo", "mm_dpo")}
     return found | {"cpu_seconds": time.process_time() - began}
+
+
+def one_grid(place: Path, sizes: Sizes, seed: int) -> dict[str, Any]:
+    """DPO and MM-DPO at each k and w, all from one base and one scored run; a single epoch, short of the ceiling."""
+    began = time.process_time()
+    experiment = Experiment(place, replace(sizes, policy_epochs=1), seed)
+    found: dict[str, Any] = {"seed": seed, "base": experiment.truth(experiment.make_base())}
+    found["reward"] = experiment.reward("expanded")
+    experiment.score()
+    found["dpo"] = experiment.align("dpo")
+    found["grid"] = [{"k": k, "w": w, **experiment.align("mm_dpo", k=k, w=w)} for k in GRID_K for w in GRID_W]
+    return found | {"cpu_seconds": time.process_time() - began}
+
+
+def grid_table(found: list[dict[str, Any]]) -> str:
+    """A row for the base, DPO, and each k and w of MM-DPO: medians over seeds, with the least and the most."""
+    rows: list[tuple[str, list[dict[str, Any]]]] = [(name, [one[name] for one in found]) for name in ("base", "dpo")]
+    for place, cell in enumerate(found[0]["grid"]):
+        rows.append((f"MM-DPO, k = {cell['k']:g}, w = {cell['w']:g}", [one["grid"][place] for one in found]))
+    lines = [
+        "| policy | true over untrue pairs | likeliest of four is true | own answer is true |",
+        "|---|---|---|---|",
+    ]
+    for name, cells in rows:
+        shown = [middle([cell[each] for cell in cells]) for each in ("pairs", "likeliest", "own_answers")]
+        lines.append(f"| {name} | {' | '.join(shown)} |")
+    return "\n".join(lines)
 
 
 REWARD_ROWS = (
@@ -269,18 +299,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--short", action="store_true", help="the sizes of the test")
+    parser.add_argument("--grid", action="store_true", help="DPO against MM-DPO over k and w instead")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/easy_vqa.jsonl"))
     given = parser.parse_args()
     torch.set_num_threads(1)
     found = []
     for seed in range(given.seeds):
         with tempfile.TemporaryDirectory() as place:
-            found.append(one_seed(Path(place), SHORT if given.short else LONG, seed))
+            perform = one_grid if given.grid else one_seed
+            found.append(perform(Path(place), SHORT if given.short else LONG, seed))
         print(as_json(found[-1]), file=sys.stderr, flush=True)
-    print(table(found))
+    print(grid_table(found) if given.grid else table(found))
     given.out.parent.mkdir(parents=True, exist_ok=True)
+    name = "easy_vqa_grid" if given.grid else "easy_vqa"
     with given.out.open("a", encoding="utf-8") as file:
-        file.write(as_json({"benchmark": "easy_vqa", "short": given.short, **machine(), "seeds": found}) + "\n")
+        file.write(as_json({"benchmark": name, "short": given.short, **machine(), "seeds": found}) + "\n")
     return 0
 
 

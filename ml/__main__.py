@@ -1,4 +1,5 @@
 """python -m ml RECIPE FOLDER: run a recipe in its folder. python -m ml tiny FOLDER: build the tiny base model.
+python -m ml merge CHECKPOINT FOLDER: merge an adapter into its base. python -m ml safety FILE: the safety table.
 
 Exit codes: 0 done, 2 refused (the last line names the error), 143 asked to stop (a checkpoint is saved), 1 failed.
 """
@@ -18,12 +19,13 @@ from ml.errors import Refused, Stopped
 from ml.folder import RunFolder
 
 REFUSED, STOPPED, FAILED = 2, 143, 1
+TOOLS = ("tiny", "merge", "safety")
 
 
 def main(arguments: list[str]) -> int:
     try:
-        if arguments[:1] == ["tiny"]:
-            status: int = import_module("ml.tiny").main(arguments[1:])
+        if arguments[:1] and arguments[0] in TOOLS:
+            status: int = import_module(f"ml.{arguments[0]}").main(arguments[1:])
             return status
         if len(arguments) != 2 or arguments[0] not in RECIPES:
             raise Refused(f"say: python -m ml ({' | '.join(RECIPES)}) FOLDER, or python -m ml tiny FOLDER")

@@ -21,12 +21,18 @@ def margins_of(dataset: Dataset, samples: Iterable[Sample], values: Mapping[Key,
 
 
 def accuracies(margins: Mapping[Pair, float], samples: Mapping[str, Sample]) -> dict[str, Any]:
-    """ACC and ACC+ with what they count: overall, and by question type and domain. A margin of 0 is not right."""
+    """ACC and ACC+, overall, by RewardBench's category, question type and domain. A margin of 0 is not right."""
     return {
         "overall": _of(margins),
+        "by_category": _by(margins, lambda pair: category_of(samples[pair.sample])),
         "by_question_type": _by(margins, lambda pair: samples[pair.sample].question_type),
         "by_domain": _by(margins, lambda pair: samples[pair.sample].domain),
     }
+
+
+def category_of(sample: Sample) -> str:
+    """RewardBench's: video or safety where that is the domain, else the question type (mcq, long, short)."""
+    return sample.domain if sample.domain in ("video", "safety") else sample.question_type
 
 
 def _by(margins: Mapping[Pair, float], kind_of: Callable[[Pair], str]) -> dict[str, Any]:

@@ -22,11 +22,16 @@ def add_lora(model: VisionLanguage, rank: int, alpha: float, dropout: float, tar
     model.lora = get_peft_model(model.net, LoraConfig(**settings, target_modules=[f"{prefix}.{n}" for n in wanted]))
 
 
-def train_fully(model: VisionLanguage, freeze_vision: bool) -> None:
-    """Every weight learns, but the vision encoder's if it is frozen."""
-    model.net.requires_grad_(True)
-    if freeze_vision:
-        model.net.get_encoder(modality="image").requires_grad_(False)
+def train_fully(model: VisionLanguage, freeze_vision: bool, projector: bool = True, language: bool = True) -> None:
+    """Every weight learns, but those of the vision encoder, projector or language model where that is frozen.
+
+    The projector is what is neither the vision encoder nor the language model; Qwen's lies within its encoder.
+    """
+    model.net.requires_grad_(projector)
+    model.net.get_encoder(modality="image").requires_grad_(not freeze_vision)
+    model.net.get_decoder().requires_grad_(language)
+    model.net.get_output_embeddings().requires_grad_(language)
+    model.net.get_input_embeddings().requires_grad_(language)
 
 
 def trainable(model: VisionLanguage) -> dict[str, nn.Parameter]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_type_hints
 
+from ml.basics import Config, Training
 from ml.errors import ConfigError, NoExpander
 from ml.fields import GROUPS, FieldSpec, checked, option, parsed, spec_of
 from ml.presets import PRESETS
@@ -19,77 +20,6 @@ __all__ += ["NoExpander", "Reward", "Score", "expander_of", "fields_of", "from_f
 
 # A field is one or two lines: value, help, group and bounds; spread over eight they cannot be compared.
 # fmt: off
-@dataclass(frozen=True)
-class Config:
-    """What every recipe has."""
-
-    base: str = option("",
-        "A transformers id or the path of a local folder. Empty: BASE_MODEL of the environment.",
-        "Model", label="Base model")
-    max_pixels: int = option(401_408,
-        "Larger pictures are shrunk to this many pixels before the processor sees them (401408 is 512 patches of 28 "
-        "× 28).", "Data", min=784, max=16_777_216, advanced=True)
-    max_frames: int = option(8,
-        "Frames of a video that the model sees, evenly spaced.", "Data", min=1, max=256, advanced=True)
-    seed: int = option(0, "Same seed, same data, same device: same numbers.", "Compute", min=0, max=2**31 - 1)
-    device: str = option("auto",
-        "auto takes CUDA, then Apple's MPS, then the CPU.", "Compute", choices=("auto", "cpu", "cuda", "mps"))
-    precision: str = option("auto",
-        "auto is bf16 on CUDA and fp32 elsewhere.", "Compute", choices=("auto", "fp32", "bf16"), advanced=True)
-
-
-@dataclass(frozen=True)
-class _Training(Config):
-    """What the two recipes that change weights share."""
-
-    adapter: str = option("lora",
-        "LoRA trains small matrices beside frozen weights; full trains the whole language model.",
-        "Adapter", choices=("lora", "full"))
-    lora_rank: int = option(16, "Rank of the LoRA matrices.", "Adapter", min=1, max=1024, label="LoRA rank")
-    lora_alpha: float = option(32.0,
-        "LoRA's output is scaled by alpha / rank.", "Adapter", min=0.01, max=4096, label="LoRA alpha")
-    lora_dropout: float = option(0.0,
-        "Dropout before the LoRA matrices.", "Adapter", min=0.0, max=0.9, advanced=True, label="LoRA dropout")
-    lora_targets: str = option("all",
-        "Linear layers of the language model that get an adapter.",
-        "Adapter", choices=("attention", "all"), advanced=True, label="LoRA targets")
-    freeze_vision: bool = option(True,
-        "Keep the vision encoder as it is, as the paper does. Its projector stays frozen under LoRA.",
-        "Adapter", advanced=True)
-    learning_rate: float = option(1e-5, "Peak learning rate of AdamW.", "Optimisation", min=0.0, max=1.0)
-    epochs: int = option(1, "Times that each training sample is seen.", "Optimisation", min=1, max=1000)
-    max_steps: int = option(0,
-        "Stop after this many optimiser steps; 0 is no limit.", "Optimisation", min=0, max=10_000_000)
-    samples_per_batch: int = option(1,
-        "Samples, with all their responses, that go through the model at once.", "Optimisation", min=1, max=256)
-    accumulate: int = option(8,
-        "Batches whose gradients are averaged into one optimiser step.", "Optimisation", min=1, max=4096)
-    schedule: str = option("cosine",
-        "Learning rate after the warm-up.", "Optimisation", choices=("cosine", "linear", "constant"), advanced=True)
-    warmup: float = option(0.1,
-        "Share of the steps in which the learning rate rises.", "Optimisation", min=0.0, max=0.9)
-    weight_decay: float = option(0.0, "AdamW's weight decay.", "Optimisation", min=0.0, max=1.0, advanced=True)
-    max_grad_norm: float = option(1.0,
-        "Longer gradients are shortened to this norm.", "Optimisation", min=1e-4, max=1e4, advanced=True)
-    gradient_checkpointing: bool = option(False,
-        "Recompute activations in the backward pass: less memory, more time.", "Compute", advanced=True)
-    logit_chunk: int = option(1024,
-        "Tokens whose logits are held at once: bounds memory for large vocabularies.",
-        "Compute", min=1, max=1_048_576, advanced=True)
-    max_response_tokens: int = option(1024,
-        "Longer responses are cut, and a note says how many.", "Data", min=1, max=32_768)
-    train_limit: int = option(0,
-        "Use only the first samples of the training split; 0 is all.", "Data", min=0, max=10_000_000, advanced=True)
-    evaluate_every: int = option(0,
-        "Steps between evaluations on held-out samples; 0 is only before and after training.",
-        "Reporting", min=0, max=10_000_000)
-    sample_every: int = option(0,
-        "Steps between sample outputs; 0 is only after training.", "Reporting", min=0, max=10_000_000)
-    checkpoint_every: int = option(50, "Steps between checkpoints to resume from.", "Reporting", min=1, max=10_000_000)
-    keep_checkpoints: int = option(2,
-        "Older checkpoints than this many are removed.", "Reporting", min=1, max=1000, advanced=True)
-
-
 @dataclass(frozen=True)
 class Expand(Config):
     """Rewrite each terse human reason as a fuller critique."""
@@ -114,7 +44,7 @@ class Expand(Config):
 
 
 @dataclass(frozen=True)
-class Reward(_Training):
+class Reward(Training):
     """The critique-based reward model: eq. (2) + eq. (3)."""
 
     critiques: str = option("expanded",
@@ -164,7 +94,7 @@ class Score(Config):
 
 
 @dataclass(frozen=True)
-class MmDpo(_Training):
+class MmDpo(Training):
     """Direct preference optimisation with dynamic reward scaling, and its baselines."""
 
     objective: str = option("mm_dpo",
@@ -172,10 +102,25 @@ class MmDpo(_Training):
         "Objective", choices=("mm_dpo", "dpo", "implicit"))
     beta: float = option(0.1,
         "β_ori: how far the policy may leave its reference.", "Objective", min=1e-4, max=10.0, label="β_ori")
+    loss: str = option("sigmoid",
+        "Shape of the preference loss: DPO's sigmoid, IPO's square, or the hinge of SLiC.",
+        "Objective", choices=("sigmoid", "ipo", "hinge"), advanced=True)
+    label_smoothing: float = option(0.0,
+        "Share of the pairs that are held to be judged wrongly; for the sigmoid only.",
+        "Objective", min=0.0, max=0.499, advanced=True)
+    margins: str = option("reward",
+        "Where mm_dpo takes δ from: the reward model's scores, the people's own scores (mean over criteria, chosen "
+        "less rejected), or none, which leaves β_ori.", "Objective", choices=("reward", "human", "none"))
+    margin_scale: float = option(1.0,
+        "δ is multiplied by this first.", "Objective", min=0.0, max=1000.0, advanced=True)
+    margin_limit: float = option(0.0,
+        "δ is kept within plus and minus this; 0 is no limit.", "Objective", min=0.0, max=1e6, advanced=True)
     w: float = option(0.5, "β grows to at most (1 + w) · β_ori.", "Objective", min=0.0, max=10.0, label="w")
     k: float = option(0.5,
         "How fast β grows with the margin δ: β(δ) = β_ori · (1 + w · (1 − e^(−kδ))).",
         "Objective", min=0.0, max=100.0, label="k")
+    dpo_weight: float = option(1.0,
+        "Weight of the preference loss.", "Objective", min=0.0, max=100.0, advanced=True, label="DPO weight")
     sft_weight: float = option(0.1,
         "Weight of the supervised loss on chosen responses; the paper tries 0, 0.1, 0.25, 0.5 and 1.",
         "Objective", min=0.0, max=100.0, label="SFT weight")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -30,6 +30,8 @@ class Response:
     """The human reason; may be empty."""
     model: str | None
     origin: str
+    scores: Mapping[str, float] = field(default_factory=dict)
+    """What people gave it, by criterion."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,13 @@ class Dataset:
         sample = self.samples[pair.sample]
         better, worse = sample.response(pair.chosen).rank, sample.response(pair.rejected).rank
         return max(1, worse - better) if better is not None and worse is not None else 1
+
+    def score_difference(self, pair: Pair) -> float | None:
+        """Mean human score of the chosen less that of the rejected, over criteria that both have; None without any."""
+        sample = self.samples[pair.sample]
+        better, worse = sample.response(pair.chosen).scores, sample.response(pair.rejected).scores
+        both = better.keys() & worse.keys()
+        return sum(better[name] - worse[name] for name in sorted(both)) / len(both) if both else None
 
     def ties(self, sample: Sample) -> list[tuple[str, str]]:
         """Responses of equal rank, two by two."""
@@ -126,9 +135,9 @@ def read_margins(path: Path) -> dict[Pair, float]:
     for line, row in _rows(path, BadPair):
         where = f"{path.name} line {line}"
         margin = row.get("margin")
-        if isinstance(margin, bool) or not isinstance(margin, int | float) or not math.isfinite(margin):
+        if not _is_number(margin):
             raise BadPair(f"{where}: margin must be a finite number")
-        found[Pair(*(_text(row, name, where) for name in ("sample", "chosen", "rejected")))] = float(margin)
+        found[Pair(*(_text(row, name, where) for name in ("sample", "chosen", "rejected")))] = float(row["margin"])
     return found
 
 
@@ -200,7 +209,19 @@ def _response(row: Mapping[str, Any], where: str) -> Response:
         critique=_text(row, "critique", where, "") if row.get("critique") is not None else "",
         model=model if isinstance(model, str) else None,
         origin=_text(row, "origin", where, "model"),
+        scores=_scores(row, where),
     )
+
+
+def _scores(row: Mapping[str, Any], where: str) -> dict[str, float]:
+    scores = row.get("scores") or {}
+    if not isinstance(scores, dict) or not all(_is_number(each) for each in scores.values()):
+        raise BadSample(f"{where}: scores must be an object of finite numbers")
+    return {name: float(each) for name, each in scores.items()}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _medium(folder: Path, row: Mapping[str, Any], where: str) -> Medium:

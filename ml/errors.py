@@ -51,6 +51,10 @@ class NoScores(Refused):
     """MM-DPO needs the reward margins of a score run."""
 
 
+class NoQuantiser(Refused):
+    """QLoRA needs bitsandbytes, which is not installed."""
+
+
 class MissingCritiques(Refused):
     """Responses lack the critique that the recipe was asked to learn from."""
 

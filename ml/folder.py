@@ -27,6 +27,8 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.stopping = False
         """Set by SIGTERM; recipes look at it where they can stop."""
+        self.leads = int(os.environ.get("WORLD_SIZE", "1")) < 2 or os.environ.get("RANK", "0") == "0"
+        """Whether this process writes: of several on one training, only the first."""
 
     def config(self, recipe: str) -> Config:
         """The checked `config.json`. Raises ConfigError where it is absent, no JSON, or out of bounds."""
@@ -75,6 +77,8 @@ class RunFolder:
     def save_checkpoint(self, step: int, write: Callable[[Path], None], keep: int) -> Path:
         """Have `write` fill a folder aside, then rename it to its place: a checkpoint is complete or absent."""
         place = self.checkpoints / f"{CHECKPOINT}{step:08d}"
+        if not self.leads:
+            return place
         if not place.exists():
             write_folder(place, write)
             self._append("checkpoint", step=step, path=str(place.relative_to(self.path)))
@@ -89,12 +93,15 @@ class RunFolder:
 
     def result(self, values: Mapping[str, Any]) -> None:
         """The numbers that a run page shows first."""
-        write_text(self.path / "result.json", as_json(values) + "\n")
+        if self.leads:
+            write_text(self.path / "result.json", as_json(values) + "\n")
 
     def _complete_checkpoints(self) -> list[Path]:
         return sorted(path for path in self.checkpoints.glob(f"{CHECKPOINT}*") if path.suffix != ".aside")
 
     def _append(self, kind: str, **values: Any) -> None:
+        if not self.leads:
+            return
         path = self.path / "metrics.jsonl"
         line = as_json({"kind": kind, "at": round(time.time(), 3), **values}) + "\n"
         with path.open("ab") as file:
@@ -147,6 +154,13 @@ def write_text(path: Path, text: str) -> None:
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     write_text(path, "".join(as_json(row) + "\n" for row in rows))
+
+
+def append_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Add whole lines to the end of a file, behind a newline if a killed writer left half a line."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        file.write((b"" if ends_whole(path) else b"\n") + "".join(as_json(row) + "\n" for row in rows).encode())
 
 
 def write_folder(place: Path, write: Callable[[Path], None]) -> None:

@@ -78,16 +78,39 @@ def log_ratio_differences(policy: Tensor, reference: Tensor, chosen: Tensor, rej
 
 
 def dpo_loss(
-    policy: Tensor, reference: Tensor, chosen: Tensor, rejected: Tensor, betas: Tensor, beta: float
+    policy: Tensor,
+    reference: Tensor,
+    chosen: Tensor,
+    rejected: Tensor,
+    betas: Tensor,
+    beta: float,
+    shape: str = "sigmoid",
+    smoothing: float = 0.0,
 ) -> Preference:
     """Eq. (4) with one β a pair: − log σ(β · [log-ratio of the chosen − log-ratio of the rejected]).
 
     policy, reference (R): summed log-probabilities of the responses. chosen, rejected (P): indices into them.
-    betas (P). beta: β_ori, in which the implicit rewards are reported.
+    betas (P). beta: β_ori, in which the implicit rewards are reported. shape and smoothing: see `shaped`.
     """
     logits = log_ratio_differences(policy, reference, chosen, rejected)
     rewards = (beta * (policy - reference)).detach()
-    return Preference(-F.logsigmoid(betas * logits), rewards[chosen], rewards[rejected])
+    return Preference(shaped(logits, betas, shape, smoothing), rewards[chosen], rewards[rejected])
+
+
+def shaped(logits: Tensor, betas: Tensor, shape: str, smoothing: float = 0.0) -> Tensor:
+    """The loss of each pair from its log-ratio difference h. Takes and returns (P).
+
+    sigmoid: − (1 − ε) log σ(βh) − ε log σ(−βh), eq. (4) at ε = 0; ε > 0 is conservative DPO, which holds that a
+    share ε of the labels is wrong. ipo: (h − 1/(2β))², eq. 17 of arXiv 2310.12036. hinge: max(0, 1 − βh), SLiC.
+    """
+    if shape == "ipo":
+        return (logits - 1 / (2 * betas)).square()
+    if shape == "hinge":
+        return F.relu(1 - betas * logits)
+    scaled = betas * logits
+    if not smoothing:
+        return -F.logsigmoid(scaled)
+    return -(1 - smoothing) * F.logsigmoid(scaled) - smoothing * F.logsigmoid(-scaled)
 
 
 def sft_loss(sums: Tensor, counts: Tensor, chosen: Tensor) -> Tensor:

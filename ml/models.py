@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from itertools import accumulate
@@ -21,6 +21,7 @@ from ml.encoding import Encoder, Prefix, Suffix
 from ml.errors import BaseModelNotFound, ConfigError
 from ml.features import Deep, joined
 from ml.packing import Rows
+from ml.quantised import four_bits
 
 BOTH_WAYS = ("gemma3", "paligemma")
 """Families in which a picture's tokens see one another both ways, which a causal mask of ours would undo."""
@@ -228,7 +229,9 @@ def load(base: str, config: Config, master: bool = False) -> VisionLanguage:
     """
     device = device_of(config.device)
     bf16 = config.precision == "bf16" or (config.precision == "auto" and device.type == "cuda")
-    net, processor = _from_pretrained(base, torch.bfloat16 if bf16 and not master else torch.float32)
+    dtype = torch.bfloat16 if bf16 and not master else torch.float32
+    more = four_bits(dtype) if getattr(config, "adapter", "") == "qlora" else {}
+    net, processor = _from_pretrained(base, dtype, more)
     return VisionLanguage(base, net, processor, device, bf16)
 
 
@@ -242,7 +245,7 @@ def device_of(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _from_pretrained(base: str, dtype: torch.dtype) -> tuple[Any, Any]:
+def _from_pretrained(base: str, dtype: torch.dtype, more: Mapping[str, Any]) -> tuple[Any, Any]:
     without_torchvision.mend()
     from transformers import AutoModelForImageTextToText, AutoProcessor
     from transformers.utils import logging
@@ -252,7 +255,7 @@ def _from_pretrained(base: str, dtype: torch.dtype) -> tuple[Any, Any]:
     auto: Any = AutoProcessor
     try:
         processor = auto.from_pretrained(base)
-        net = AutoModelForImageTextToText.from_pretrained(base, dtype=dtype)
+        net = AutoModelForImageTextToText.from_pretrained(base, dtype=dtype, **more)
     except (OSError, ValueError, ImportError, KeyError) as error:
         print(error, file=sys.stderr)
         raise BaseModelNotFound(f"{base!r} cannot be loaded as a vision-language model: {_brief(error)}") from None

@@ -38,7 +38,7 @@ def _learns_expanded(config: Config) -> bool:
 
 
 def _scales_beta(config: Config) -> bool:
-    return getattr(config, "objective", "") == "mm_dpo"
+    return getattr(config, "objective", "") == "mm_dpo" and getattr(config, "margins", "reward") == "reward"
 
 
 def _never(config: Config) -> bool:

@@ -14,6 +14,7 @@ from ml.config import Evaluate
 from ml.data import Dataset, Response, Sample, read_dataset
 from ml.errors import BadSample
 from ml.folder import RunFolder, as_json, write_jsonl, write_text
+from ml.length_control import length_controlled
 from ml.models import VisionLanguage, load
 from ml.policy import Policy
 from ml.reward_model import Key, RewardModel
@@ -43,7 +44,7 @@ def run(folder: RunFolder, config: Evaluate) -> None:
     evaluation = {
         "log_probability": compare(dataset, samples, {side: found[side]["sums"] for side in SIDES}),
         "likelihood": compare(dataset, samples, {side: found[side]["means"] for side in SIDES}),
-        "wins": wins(samples, scores),
+        "wins": wins(samples, scores, {side: found[side]["outputs"] for side in SIDES}),
     }
     write_text(folder.output / "evaluation.json", as_json(evaluation) + "\n")
     finish(folder, samples, found, scores, evaluation)
@@ -105,15 +106,20 @@ def compare(dataset: Dataset, samples: list[Sample], values: dict[str, dict[Key,
     }
 
 
-def wins(samples: Sequence[Sample], scores: dict[Key, tuple[float, str]]) -> dict[str, Any]:
-    """How often the reward model prefers the policy's output; a tie counts half in the rate."""
+def wins(
+    samples: Sequence[Sample], scores: dict[Key, tuple[float, str]], outputs: dict[str, list[str]]
+) -> dict[str, Any]:
+    """How often the reward model prefers the policy's output, and if both were as long; a tie counts half."""
     if not scores:
         return {}
     differences = [scores[sample.id, "policy"][0] - scores[sample.id, "base"][0] for sample in samples]
     won, lost = sum(each > 0 for each in differences), sum(each < 0 for each in differences)
     ties = len(differences) - won - lost
     rate = (won + ties / 2) / len(differences)
-    return {"win": won, "tie": ties, "loss": lost, "win_rate": rate, "mean_gain": sum(differences) / len(differences)}
+    marks = [0.5 if not each else float(each > 0) for each in differences]
+    fair = length_controlled(marks, list(zip(*([len(text) for text in outputs[side]] for side in SIDES), strict=True)))
+    gain = sum(differences) / len(differences)
+    return {"win": won, "tie": ties, "loss": lost, "win_rate": rate, "length_controlled": fair, "mean_gain": gain}
 
 
 def side_by_side(

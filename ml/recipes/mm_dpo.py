@@ -7,19 +7,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ml import accuracy, checkpoints, losses, models, pictures
+from ml import accuracy, checkpoints, losses, models, parallel, pictures
 from ml.base import base_of
 from ml.config import MmDpo
 from ml.data import Dataset, Pair, Sample, need_pairs, read_dataset, read_margins
-from ml.errors import NoScores
-from ml.folder import RunFolder, as_json, read_lines, write_folder, write_jsonl, write_text
+from ml.errors import ConfigError, NoScores
+from ml.folder import RunFolder, as_json, write_folder, write_text
+from ml.leaving import leave
 from ml.policy import Policy, Told
-from ml.training import Batch, Loss, Trainer, adapt, chunks, plan_of
+from ml.reference import reference_of
+from ml.training import Batch, Loss, Sizes, Trainer, adapt, chunks, plan_of
 
 Key = tuple[str, str]
 
 
 def run(folder: RunFolder, config: MmDpo) -> None:
+    if config.label_smoothing and config.loss != "sigmoid":
+        raise ConfigError("label_smoothing", f"smooths the sigmoid's labels; the loss {config.loss!r} has none")
+    parallel.start(config.device)
     base = base_of(config.base)
     dataset = read_dataset(folder.input("dataset"))
     train = need_pairs(dataset, "train")[: config.train_limit or None]
@@ -29,7 +34,7 @@ def run(folder: RunFolder, config: MmDpo) -> None:
 
     model = models.load(base, config, master=config.adapter == "full")
     policy = Policy(model, config, config.logit_chunk)
-    reference = reference_of(folder, policy, [*train, *held_out], config.samples_per_batch)
+    reference = reference_of(folder, policy, chunks([*train, *held_out], config.samples_per_batch))
     adapt(model, config)
     trainer = Trainer(folder, config, model)
     learner = Learner(folder, config, dataset, policy, reference, margins)
@@ -39,17 +44,22 @@ def run(folder: RunFolder, config: MmDpo) -> None:
         learner.evaluate(0, held_out)
         learner.show(0, held_out)
     trainer.run(plan, learner.loss_of, learner.size_of, lambda step: learner.watch(step, len(plan), held_out))
-    learner.finish(trainer.step, held_out)
+    last = learner.evaluate(trainer.step, held_out)
+    trainer.settle(learner.accuracy_of(last))
+    learner.finish(trainer, last, held_out)
+    parallel.end()
 
 
 def margins_for(folder: RunFolder, config: MmDpo, dataset: Dataset, train: list[Sample]) -> dict[Pair, float]:
     """δ of every training pair. Raises NoScores where MM-DPO lacks one; the baselines need none."""
-    if config.objective != "mm_dpo":
+    if config.objective != "mm_dpo" or config.margins == "none":
         return {}
+    pairs = [pair for sample in train for pair in dataset.pairs[sample.id]]
+    if config.margins == "human":
+        return human_margins(dataset, pairs)
     if not folder.has("scores/margins.jsonl"):
         raise NoScores("inputs/scores/margins.jsonl is not there: score the dataset with a reward model first")
     margins = read_margins(folder.input("scores/margins.jsonl"))
-    pairs = [pair for sample in train for pair in dataset.pairs[sample.id]]
     lacking = [pair for pair in pairs if pair not in margins]
     if lacking:
         one = lacking[0]
@@ -60,22 +70,13 @@ def margins_for(folder: RunFolder, config: MmDpo, dataset: Dataset, train: list[
     return margins
 
 
-def reference_of(folder: RunFolder, policy: Policy, samples: list[Sample], size: int) -> dict[Key, float]:
-    """log π_ref of every response, computed once before training and kept in the run folder."""
-    path = folder.path / "reference.jsonl"
-    if path.exists():
-        return {(row["sample"], row["response"]): row["log_probability"] for row in read_lines(path)}
-    found: dict[Key, float] = {}
-    groups = chunks(samples, size)
-    for done, group in enumerate(groups, 1):
-        with torch.no_grad():
-            told = policy.tell(group)
-        values = told.sums.tolist()
-        found |= {key: values[place] for key, place in told.index.items()}
-        folder.progress("reference", done, len(groups))
-        folder.halt()
-    write_jsonl(path, ({"sample": s, "response": r, "log_probability": value} for (s, r), value in found.items()))
-    return found
+def human_margins(dataset: Dataset, pairs: list[Pair]) -> dict[Pair, float]:
+    """δ as the difference of the people's own scores. Raises NoScores where no pair has them on both sides."""
+    found = {pair: dataset.score_difference(pair) for pair in pairs}
+    margins = {pair: value for pair, value in found.items() if value is not None}
+    if not margins:
+        raise NoScores("no training pair has human scores on both sides: take margins from a reward model, or none")
+    return margins
 
 
 class Learner:
@@ -97,8 +98,8 @@ class Learner:
         self.reference = reference
         self.margins = margins
 
-    def size_of(self, batch: Batch) -> int:
-        return sum(len(self.dataset.pairs[sample.id]) for sample in batch)
+    def size_of(self, batch: Batch) -> Sizes:
+        return {"pairs": sum(len(self.dataset.pairs[sample.id]) for sample in batch)}
 
     def loss_of(self, batch: Batch) -> Loss:
         """Each response goes through the model once; every pair's loss is read off K log-probabilities."""
@@ -117,7 +118,8 @@ class Learner:
             "beta": float(betas.mean()),
         }
         lows, highs = {"beta_min": float(betas.min())}, {"beta_max": float(betas.max())}
-        return Loss(dpo + self.config.sft_weight * sft_mean, values, told.tokens, lows, highs)
+        loss = self.config.dpo_weight * preference.losses + self.config.sft_weight * sft
+        return Loss({"pairs": loss.sum()}, values, told.tokens, lows, highs)
 
     def preference(self, told: Told, pairs: list[Pair]) -> tuple[losses.Preference, Tensor, Tensor]:
         """Eq. (4) of the pairs, the β of each, and the supervised loss of each."""
@@ -126,25 +128,36 @@ class Learner:
         rejected = torch.tensor([told.index[p.sample, p.rejected] for p in pairs], device=device)
         reference = torch.tensor([self.reference[key] for key in told.index], device=device)
         betas = self._betas(told.sums, reference, chosen, rejected, pairs)
-        preference = losses.dpo_loss(told.sums, reference, chosen, rejected, betas, self.config.beta)
+        shape, smoothing = self.config.loss, self.config.label_smoothing
+        preference = losses.dpo_loss(told.sums, reference, chosen, rejected, betas, self.config.beta, shape, smoothing)
         return preference, betas, losses.sft_loss(told.sums, told.counts, chosen)
 
     def _betas(self, sums: Tensor, reference: Tensor, chosen: Tensor, rejected: Tensor, pairs: list[Pair]) -> Tensor:
         beta, w, k = self.config.beta, self.config.w, self.config.k
         if self.config.objective == "mm_dpo":
             margin = torch.tensor([self.margins.get(pair, 0.0) for pair in pairs], device=sums.device)
+            margin = margin * self.config.margin_scale
+            if limit := self.config.margin_limit:
+                margin = margin.clamp(-limit, limit)
             return losses.beta_of(margin, beta, w, k)
         if self.config.objective == "implicit":
             logits = losses.log_ratio_differences(sums, reference, chosen, rejected)
             return losses.implicit_beta(logits, beta, w, k)
         return torch.full((len(pairs),), beta, device=sums.device)
 
-    def watch(self, step: int, total: int, held_out: list[Sample]) -> None:
+    def watch(self, step: int, total: int, held_out: list[Sample]) -> float | None:
+        """What is due after a step. The held-out accuracy, if it was looked at."""
         every, show = self.config.evaluate_every, self.config.sample_every
-        if every and step % every == 0 and step < total:
-            self.evaluate(step, held_out)
+        due = every and step % every == 0 and step < total
+        found = self.evaluate(step, held_out) if due else {}
         if show and step % show == 0 and step < total:
             self.show(step, held_out)
+        return self.accuracy_of(found)
+
+    def accuracy_of(self, found: dict[str, Any]) -> float | None:
+        """ACC of the implicit rewards, of an evaluation."""
+        accuracy: float | None = found["implicit_reward"]["overall"]["acc"] if found else None
+        return accuracy
 
     def evaluate(self, step: int, held_out: list[Sample]) -> dict[str, Any]:
         """On held-out pairs: implicit reward accuracy, and how often the policy itself finds the chosen likelier."""
@@ -187,10 +200,13 @@ class Learner:
             text = self.policy.respond([sample], self.config.sample_tokens)[0]
             self.folder.sample(step, sample.prompt, text, sample_id=sample.id)
 
-    def finish(self, step: int, held_out: list[Sample]) -> None:
-        """The last evaluation, the policy checkpoint, and the numbers of the run page."""
-        found = self.evaluate(step, held_out)
+    def finish(self, trainer: Trainer, last: dict[str, Any], held_out: list[Sample]) -> None:
+        """The policy checkpoint, and the numbers of the run page; evaluated again where earlier weights were kept."""
+        step = trainer.kept_step
+        found = last if step == trainer.step else self.evaluate(step, held_out)
         self.show(step, held_out)
+        if not self.folder.leads:
+            return
         meta = {"kind": "policy", "recipe": "mm_dpo", "objective": self.config.objective, "step": step}
         write_folder(self.folder.output / "checkpoint", lambda path: checkpoints.save(path, self.policy.model, meta))
         cuts = str(self.policy.model.encoder.cuts)
@@ -202,3 +218,4 @@ class Learner:
         result["policy_accuracy"] = found["likelihood"]["overall"]["acc"] if found else None
         write_text(self.folder.output / "evaluation.json", as_json(found) + "\n")
         self.folder.result(result)
+        leave(self.folder, self.policy.model, meta, result, self.config)

@@ -7,16 +7,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ml import accuracy, checkpoints, critiques, heads, losses, models, pictures
+from ml import accuracy, checkpoints, critiques, heads, losses, models, parallel, pictures
 from ml.base import base_of
 from ml.config import Reward
 from ml.data import Dataset, Pair, Sample, need_pairs, read_dataset
 from ml.folder import RunFolder, as_json, write_folder, write_text
+from ml.leaving import leave
 from ml.reward_model import Judged, Key, RewardModel
-from ml.training import Batch, Loss, Trainer, adapt, chunks, plan_of
+from ml.training import Batch, Loss, Sizes, Trainer, adapt, chunks, plan_of
 
 
 def run(folder: RunFolder, config: Reward) -> None:
+    parallel.start(config.device)
     base = base_of(config.base)
     dataset = read_dataset(folder.input("dataset"))
     train = need_pairs(dataset, "train")[: config.train_limit or None]
@@ -36,7 +38,10 @@ def run(folder: RunFolder, config: Reward) -> None:
     if not trainer.resume():
         learner.evaluate(0, held_out)
     trainer.run(plan, learner.loss_of, learner.size_of, lambda step: learner.watch(step, len(plan), held_out))
-    learner.finish(trainer.step, held_out)
+    last = learner.evaluate(trainer.step, held_out)
+    trainer.settle(learner.accuracy_of(last))
+    learner.finish(trainer, last, held_out)
+    parallel.end()
 
 
 class Learner:
@@ -59,18 +64,26 @@ class Learner:
         asked = torch.tensor([self.config.margin * self.dataset.rank_distance(pair) for pair in pairs])
         score = losses.scoring_loss(chosen, rejected, asked.to(chosen.device)).mean()
         critique = losses.critique_loss(judged.sums, judged.counts, self.config.critique_reduction)
-        total = self.config.critique_weight * critique + self.config.score_weight * score
-        total = total + self.config.centring * losses.centring_loss(chosen, rejected).mean() + self._ties(batch, judged)
+        centred = self.config.centring * losses.centring_loss(chosen, rejected).mean()
+        sizes = self.size_of(batch)
+        sums = {
+            "pairs": (self.config.score_weight * score + centred) * sizes["pairs"],
+            "critiques": self.config.critique_weight * critique * sizes["critiques"],
+            "ties": self._ties(batch, judged) * sizes["ties"],
+        }
         values = {
             "critique_loss": float(critique.detach()),
             "score_loss": float(score.detach()),
             "accuracy": float((chosen > rejected).float().mean()),
             "margin": float((chosen - rejected).detach().mean()),
         }
-        return Loss(total, values, judged.tokens, {}, {})
+        return Loss(sums, values, judged.tokens, {}, {}, {"critique_loss": "critiques"})
 
-    def size_of(self, batch: Batch) -> int:
-        return len(self.pairs_of(batch))
+    def size_of(self, batch: Batch) -> Sizes:
+        """Pairs, critiques that are learnt, and ties: what the parts of the loss are means over."""
+        keys = [(sample.id, each.id) for sample in batch for each in sample.responses]
+        critiques = sum(key in self.given for key in keys) if self.judge.critical else 0
+        return {"pairs": len(self.pairs_of(batch)), "critiques": critiques, "ties": len(self._tied(batch))}
 
     def pairs_of(self, batch: Batch) -> list[Pair]:
         """The pairs of which both responses can be judged: they have a critique, where the model wants one."""
@@ -85,19 +98,30 @@ class Learner:
         second = torch.tensor([judged.index[other] for _, other in keys])
         return judged.rewards[first], judged.rewards[second]
 
-    def _ties(self, batch: Batch, judged: Judged) -> Tensor | float:
+    def _tied(self, batch: Batch) -> list[tuple[Key, Key]]:
         ties = [((s.id, a), (s.id, b)) for s in batch for a, b in self.dataset.ties(s)]
-        known = [(one, other) for one, other in ties if self._known(one) and self._known(other)]
+        return [(one, other) for one, other in ties if self._known(one) and self._known(other)]
+
+    def _ties(self, batch: Batch, judged: Judged) -> Tensor:
+        known = self._tied(batch)
         if not self.config.tie_weight or not known:
-            return 0.0
+            return judged.rewards.sum() * 0.0
         return self.config.tie_weight * losses.tie_loss(*self._rewards(judged, known)).mean()
 
-    def watch(self, step: int, total: int, held_out: list[Sample]) -> None:
+    def watch(self, step: int, total: int, held_out: list[Sample]) -> float | None:
+        """What is due after a step. The held-out accuracy, if it was looked at."""
         every, show = self.config.evaluate_every, self.config.sample_every
-        if every and step % every == 0 and step < total:
-            self.evaluate(step, held_out)
+        due = every and step % every == 0 and step < total
+        found = self.evaluate(step, held_out) if due else {}
         if show and step % show == 0:
             self.show(step, held_out)
+        return self.accuracy_of(found)
+
+    def accuracy_of(self, found: dict[str, Any]) -> float | None:
+        """ACC in the first of the ways that critiques come, of an evaluation."""
+        first = next(iter(found.values()), None)
+        accuracy: float | None = first["overall"]["acc"] if first else None
+        return accuracy
 
     def evaluate(self, step: int, held_out: list[Sample]) -> dict[str, Any]:
         """ACC and ACC+ on held-out samples, with the critiques that the config names."""
@@ -137,10 +161,13 @@ class Learner:
             lines = [f"{value:+.3f}  {texts[key]}\n        {used.get(key, '')}" for key, value in rewards.items()]
             self.folder.sample(step, sample.prompt, "\n".join(lines), sample_id=sample.id)
 
-    def finish(self, step: int, held_out: list[Sample]) -> None:
-        """The last evaluation, the reward checkpoint, and the numbers of the run page."""
-        found = self.evaluate(step, held_out)
+    def finish(self, trainer: Trainer, last: dict[str, Any], held_out: list[Sample]) -> None:
+        """The reward checkpoint, and the numbers of the run page; evaluated again where earlier weights were kept."""
+        step = trainer.kept_step
+        found = last if step == trainer.step else self.evaluate(step, held_out)
         self.show(step, held_out)
+        if not self.folder.leads:
+            return
         meta = {"kind": "reward", "recipe": "reward", "critiques": self.config.critiques, "step": step}
         output = self.folder.output
         head = self.judge.head
@@ -153,4 +180,6 @@ class Learner:
         for mode, each in found.items():
             result |= {f"acc_{mode}": each["overall"]["acc"], f"acc_plus_{mode}": each["overall"]["acc_plus"]}
         first = next(iter(found.values()), None)
-        self.folder.result({"accuracy": first["overall"]["acc"] if first else None, **result})
+        result = {"accuracy": first["overall"]["acc"] if first else None, **result}
+        self.folder.result(result)
+        leave(self.folder, self.judge.model, meta, result, self.config)

@@ -12,6 +12,12 @@ from ml.models import VisionLanguage, load
 from tests.ml import cast
 
 
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs keep for later runs stays within a test."""
+    monkeypatch.setenv("ML_CACHE", str(tmp_path / "cache"))
+
+
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dataset folder of 6 training and 2 held-out samples."""

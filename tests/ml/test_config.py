@@ -58,7 +58,7 @@ def test_the_papers_defaults_of_mm_dpo() -> None:
         ({"epochs": True}, "epochs"),
         ({"epochs": 0}, "epochs"),
         ({"freeze_vision": 1}, "freeze_vision"),
-        ({"adapter": "qlora"}, "adapter"),
+        ({"adapter": "prefix"}, "adapter"),
         ({"adapter": ["lora"]}, "adapter"),
         ({"base": "a\nb"}, "base"),
         ({"base": "a" * 1001}, "base"),

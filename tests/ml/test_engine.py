@@ -1,0 +1,168 @@
+"""Promises of the training engine: exact accumulation, several processes, killing and resuming, keeping the best."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForImageTextToText
+
+from ml import losses, safety
+from ml.errors import NoQuantiser, NoScores
+from ml.length_control import length_controlled
+from ml.progress import Curves
+from tests.ml import cast
+from tests.ml.test_command import ROOT
+from tests.ml.test_recipes import QUICK, REWARD, go, result
+
+DPO = QUICK | {"objective": "dpo", "sample_tokens": 2}
+
+
+def curve(folder: Path) -> dict[int, tuple[float, float]]:
+    """Loss and gradient norm by step; a step that was done twice must have been the same twice."""
+    found: dict[int, tuple[float, float]] = {}
+    for line in cast.lines(folder / "metrics.jsonl", "metric", split="train"):
+        both = line["values"]["loss"], line["values"]["grad_norm"]
+        assert found.setdefault(line["step"], both) == both
+    return found
+
+
+def test_ipo_hinge_and_smoothed_losses_are_sums_worked_by_hand() -> None:
+    h, beta = torch.tensor([2.0, -3.0]), torch.tensor([0.5, 0.25])
+    assert losses.shaped(h, beta, "ipo").tolist() == [1.0, 25.0]  # (2 − 1)², (−3 − 2)²
+    assert losses.shaped(h, beta, "hinge").tolist() == [0.0, 1.75]
+    smooth = [0.9 * math.log1p(math.exp(-1.0)) + 0.1 * math.log1p(math.exp(1.0))]
+    assert losses.shaped(h[:1], beta[:1], "sigmoid", 0.1).tolist() == pytest.approx(smooth)
+
+
+@pytest.mark.parametrize("recipe", ["reward", "mm_dpo"])
+def test_two_small_batches_accumulated_are_one_large_batch(tmp_path: Path, data: Path, base: Path, recipe: str) -> None:
+    config = {"reward": REWARD | {"tie_weight": 0.5, "evaluate_with": "given"}, "mm_dpo": DPO}[recipe]
+    sizes = {"large": (4, 1), "small": (1, 4)}
+    found = {}
+    for name, (size, times) in sizes.items():
+        more = config | {"samples_per_batch": size, "accumulate": times, "max_steps": 2}
+        found[name] = curve(go(recipe, tmp_path / name, {"dataset": data}, base=str(base), **more))
+    for step, values in found["large"].items():
+        assert found["small"][step] == pytest.approx(values, rel=1e-4)
+
+
+@pytest.mark.timeout(300)
+def test_two_processes_are_one_with_twice_the_accumulation(tmp_path: Path, data: Path, base: Path) -> None:
+    config = DPO | {"samples_per_batch": 1, "max_steps": 3}
+    alone = go("mm_dpo", tmp_path / "alone", {"dataset": data}, base=str(base), **config | {"accumulate": 2})
+    both = cast.run_folder(tmp_path / "both", "mm_dpo", {"dataset": data}, base=str(base), **config | {"accumulate": 1})
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    where = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "ml", "mm_dpo", str(both)]
+    ranks = [
+        subprocess.Popen(command, cwd=ROOT, env=os.environ | where | {"RANK": rank, "LOCAL_RANK": rank})
+        for rank in ("0", "1")
+    ]
+    assert [each.wait(240) for each in ranks] == [0, 0]
+    one, two = curve(alone), curve(both)
+    assert list(two) == [1, 2, 3]
+    for step, values in one.items():
+        assert two[step] == pytest.approx(values, rel=1e-4)
+    assert result(both)["reward_margin"] == pytest.approx(result(alone)["reward_margin"], abs=1e-3)
+
+
+@pytest.mark.timeout(300)
+def test_a_run_killed_in_mid_step_goes_on_with_bit_equal_losses(tmp_path: Path, data: Path, base: Path) -> None:
+    config = REWARD | {"lora_dropout": 0.2, "head_dropout": 0.1, "evaluate_with": "given", "checkpoint_every": 2}
+    unbroken = go("reward", tmp_path / "unbroken", {"dataset": data}, base=str(base), **config)
+    broken = cast.run_folder(tmp_path / "broken", "reward", {"dataset": data}, base=str(base), **config)
+    command = [sys.executable, "-m", "ml", "reward", str(broken)]
+    first = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    lines = broken / "metrics.jsonl"
+    while first.poll() is None and not (lines.exists() and '"split": "train"' in lines.read_text()):
+        time.sleep(0.01)
+    time.sleep(torch.rand(()).item() / 10)
+    first.send_signal(signal.SIGKILL)
+    first.wait(60)
+    assert subprocess.run(command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, timeout=240).returncode == 0
+    assert curve(broken) == curve(unbroken)
+
+
+def test_margins_may_come_from_peoples_own_scores(tmp_path: Path, data: Path, base: Path) -> None:
+    config = DPO | {"objective": "mm_dpo", "margins": "human", "max_steps": 1}
+    folder = go("mm_dpo", tmp_path / "run", {"dataset": data}, base=str(base), **config)
+    values = cast.lines(folder / "metrics.jsonl", "metric", split="train")[0]["values"]
+    assert values["beta_min"] == pytest.approx(0.1 * (1 + 0.5 * (1 - math.exp(-0.5))), rel=1e-4)  # one step apart
+    assert values["beta_max"] == pytest.approx(0.1 * (1 + 0.5 * (1 - math.exp(-1.0))), rel=1e-4)  # two
+    rows = [json.loads(line) | {"scores": {}} for line in (data / "samples.jsonl").read_text().splitlines()]
+    bare = cast.dataset(tmp_path / "bare")
+    for row in rows:
+        row["responses"] = [each | {"scores": {}} for each in row["responses"]]
+    cast.write(bare / "samples.jsonl", rows)
+    with pytest.raises(NoScores, match="human scores"):
+        go("mm_dpo", tmp_path / "refused", {"dataset": bare}, base=str(base), **config)
+
+
+def test_a_second_run_reads_its_reference_and_ends_the_same(tmp_path: Path, data: Path, base: Path) -> None:
+    folders = [
+        go("mm_dpo", tmp_path / name, {"dataset": data}, base=str(base), **DPO | {"max_steps": 1}) for name in "ab"
+    ]
+    counts = [len(cast.lines(each / "metrics.jsonl", "progress", phase="reference")) for each in folders]
+    assert counts == [4, 0]
+    assert (folders[0] / "reference.jsonl").read_text() == (folders[1] / "reference.jsonl").read_text()
+
+
+def test_a_run_leaves_a_card_and_a_merged_model_that_loads_elsewhere(tmp_path: Path, data: Path, base: Path) -> None:
+    config = DPO | {"max_steps": 2, "merge": True, "learning_rate": 0.05}
+    folder = go("mm_dpo", tmp_path / "run", {"dataset": data}, base=str(base), **config)
+    card = (folder / "output" / "checkpoint" / "README.md").read_text()
+    assert str(base) in card
+    assert "| learning_rate | 0.05 |" in card
+    merged = AutoModelForImageTextToText.from_pretrained(folder / "output" / "merged").state_dict()
+    before = AutoModelForImageTextToText.from_pretrained(base).state_dict()
+    assert merged.keys() == before.keys()
+    assert any(not each.equal(before[name]) for name, each in merged.items())
+
+
+def test_the_best_weights_are_kept_and_a_run_that_no_longer_learns_stops(
+    tmp_path: Path, data: Path, base: Path
+) -> None:
+    config = DPO | {"epochs": 5, "learning_rate": 0.0, "evaluate_every": 1, "early_stop": 2, "keep_best": True}
+    folder = go("mm_dpo", tmp_path / "run", {"dataset": data}, base=str(base), **config | {"ema": 0.5})
+    assert sorted(curve(folder)) == [1, 2, 3]  # the first is the best, two are no better
+    assert (folder / "best" / "weights.safetensors").exists()
+    assert "loss_ema" in cast.lines(folder / "metrics.jsonl", "metric", split="train")[0]["values"]
+
+
+def test_smoothed_curves_follow_their_past() -> None:
+    curves = Curves()
+    curves.smoothed({"loss": 1.0, "accuracy": 0.0}, 0.9)
+    assert curves.smoothed({"loss": 2.0, "accuracy": 1.0}, 0.9) == pytest.approx({"loss_ema": 1.1, "accuracy_ema": 0.1})
+
+
+def test_four_bits_without_their_library_are_refused_by_name(tmp_path: Path, data: Path, base: Path) -> None:
+    with pytest.raises(NoQuantiser, match="bitsandbytes"):
+        go("mm_dpo", tmp_path / "run", {"dataset": data}, base=str(base), **DPO | {"adapter": "qlora"})
+
+
+def test_a_win_rate_that_only_length_explains_is_levelled() -> None:
+    wins, lengths = [1.0] * 30 + [0.0] * 10, [(200, 100)] * 30 + [(100, 200)] * 10
+    assert length_controlled(wins, lengths) < 0.65
+    assert length_controlled([1.0, 1.0, 1.0, 0.0], [(5, 5)] * 4) == pytest.approx(0.75, abs=0.01)
+
+
+def test_the_safety_table_counts_both_kinds_of_rows() -> None:
+    jail: list[dict[str, Any]] = [{"task": "typographic", "attacked": True, "refused": False}]
+    jail += [{"task": "typographic", "attacked": False, "refused": True}] * 3
+    found = safety.table([*jail, {"task": "nsfw_text", "refused": False}, {"task": "risk", "identified": True}])
+    assert found["rows"]["typographic ASR"] == {"share": 0.25, "count": 4}
+    assert found["unsafety"] == pytest.approx((0.25 + 1.0) / 2)
+    assert found["safety"] == pytest.approx((0.75 + 1.0) / 2)
