@@ -10,14 +10,14 @@ from app.accounts.tables import User
 from app.annotations import queries, sampling
 from app.annotations.refusals import AlreadyReviewed, BadReview, KeyReused, StaleDraft
 from app.annotations.reviewing import accept, correct, reject, return_
-from app.annotations.schemas import read_content, read_draft
+from app.annotations.schemas import DraftContent, read_content, read_draft
 from app.annotations.tables import Annotation, Draft
 from app.core.db import Session, now
 from app.core.errors import NotFound
 from app.core.language import gettext as _
 from app.projects.guard import Seat
 from app.tasks import actions as tasks
-from app.tasks import ahead
+from app.tasks import ahead, gold
 from app.tasks import queries as task_queries
 from app.tasks.refusals import AlreadyJudged, TaskTaken
 from app.tasks.tables import Task
@@ -50,12 +50,31 @@ def save_draft(
     row = lock_draft(session, seat.user, task_id)
     if version is not None and row.version != version:
         raise StaleDraft(row)
-    row.content, row.version, row.updated_at = draft.model_dump(), row.version + 1, now()
-    row.active_seconds = max(row.active_seconds, plausible(active_seconds))
-    session.flush()
+    _put(session, row, draft, active_seconds)
     if revision is None:
         ahead.renew(session, seat, task)
     return row
+
+
+def keep(session: Session, seat: Seat, task_id: int, content: object, active_seconds: float) -> None:
+    """Refused work as the sender's draft of the task, also where they never held it; whatever is there is replaced.
+
+    Raises NotFound, BadAnnotation, AlreadyJudged.
+    """
+    task = task_queries.task(session, seat, task_id)
+    if task.done_at and task.done_by_id == seat.user.id:
+        raise AlreadyJudged(_("You have submitted your annotation of this sample."), f"task {task.id}")
+    draft = read_draft(content, task.sample, seat.rubric)
+    row = lock_draft(session, seat.user, task_id)
+    _put(session, row, draft, active_seconds)
+    if task_queries.latest_lease(session, seat.user, task.sample_id):
+        ahead.renew(session, seat, task)
+
+
+def _put(session: Session, row: Draft, draft: DraftContent, active_seconds: float) -> None:
+    row.content, row.version, row.updated_at = draft.model_dump(), row.version + 1, now()
+    row.active_seconds = max(row.active_seconds, plausible(active_seconds))
+    session.flush()
 
 
 def refuse_if_changed(annotation: Annotation | None, revision: int) -> Annotation:
@@ -133,6 +152,7 @@ def submit(
     annotation.revise(seat.user, finished.model_dump())
     tasks.finish(session, lease)
     session.flush()
+    gold.record(session, seat, seat.user, lease.task, finished.model_dump())
     sampling.arrive(session, seat.project, annotation)
     session.execute(sa.delete(Draft).where(Draft.user_id == seat.user.id, Draft.task_id.in_({task_id, lease.task_id})))
     verb = "annotation.revised" if known else "annotation.submitted"

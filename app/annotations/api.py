@@ -131,7 +131,7 @@ def _page(seat: Seat, lease: Lease) -> str:
 def _keep_what_came(session: Session, seat: Seat, task_id: int, content: dict[str, Any], active_seconds: float) -> None:
     try:
         with session.begin_nested():
-            actions.save_draft(session, seat, task_id, content, None, active_seconds)
+            actions.keep(session, seat, task_id, content, active_seconds)
     except (Refusal, BadAnnotation):
         pass  # what cannot even be a draft, or is annotated already, leaves things as they are
 

@@ -63,6 +63,9 @@ def contents(session: Session, sample_ids: list[int]) -> dict[int, list[DraftCon
 
 
 def may_be_compared(session: Session, sample_id: int) -> bool:
-    """Whether the sample has a second task: where it has none, nobody else's judgement can come."""
-    ids = session.scalars(sa.select(Task.id).where(Task.sample_id == sample_id).limit(2)).all()
+    """Whether the sample has a second task: where it has none, nobody else's judgement can come.
+
+    Tasks that test people do not count: everybody meets them, and they are compared with what is known to be right.
+    """
+    ids = session.scalars(sa.select(Task.id).where(Task.sample_id == sample_id, Task.gold_id.is_(None)).limit(2)).all()
     return len(ids) > 1

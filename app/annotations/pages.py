@@ -28,6 +28,7 @@ from app.projects.guard import Annotator, Overseer, Seat
 from app.samples import queries as samples
 from app.tasks import actions as tasks
 from app.tasks import queries as task_queries
+from app.tasks import standing
 from app.tasks.tables import FLAG_KINDS
 
 router = APIRouter()
@@ -58,7 +59,8 @@ def annotate_next(request: Request, session: Db, seat: Annotator) -> Response:
             request,
             "annotations/nothing_left.html",
             mine=queries.progress_of(session, seat),
-            progress=task_queries.progress(session, seat.project.id),
+            held=task_queries.held_now(session, seat.project.id),
+            why=standing.why_none(session, seat),
         )
     return redirect(f"/projects/{seat.project.slug}/annotate/{lease.task_id}")
 

@@ -15,6 +15,7 @@ from app.core.db import Session, now
 from app.core.language import gettext as _
 from app.projects.guard import Seat
 from app.tasks import actions as tasks
+from app.tasks import gold
 from app.tasks.tables import Lease
 
 GRACE = dt.timedelta(seconds=75)
@@ -40,6 +41,7 @@ def withdraw(session: Session, seat: Seat, annotation_id: int) -> Lease:
     draft.content, draft.version, draft.active_seconds = last.content, draft.version + 1, annotation.active_seconds
     audit(session, seat.user, "annotation.withdrawn", f"annotation {annotation.id}", seat.project.id, task=task.id)
     sampling.leave(session, annotation)
+    gold.forget(session, task)
     session.execute(sa.delete(Revision).where(Revision.id == last.id))
     task.done_at = None
     if last.number == 1:
@@ -80,6 +82,7 @@ def revise(
     annotation.idempotency_key = key
     annotation.active_seconds = actions.plausible(active_seconds)
     session.flush()
+    gold.record(session, seat, seat.user, annotation.task, finished.model_dump())
     sampling.arrive(session, seat.project, annotation)
     session.execute(sa.delete(Draft).where(Draft.user_id == seat.user.id, Draft.task_id == annotation.task_id))
     audit(session, seat.user, "annotation.revised", f"annotation {annotation.id}", seat.project.id)

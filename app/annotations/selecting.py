@@ -59,7 +59,7 @@ def undecided(session: Session, project: Project, rules: Rules, sample_ids: Sequ
     review_id: of an acceptance by rule. complete: no task of the sample is open, so that its disagreement is known.
     """
     rows = _latest(project, sample_ids).where(Review.reviewer_id.is_(None))
-    to_do = sa.exists().where(Task.sample_id == Annotation.sample_id, Task.done_at.is_(None))
+    to_do = sa.exists().where(Task.sample_id == Annotation.sample_id, Task.done_at.is_(None), Task.gold_id.is_(None))
     rows = rows.add_columns(_why(session, project, rules, sample_ids).label("why"), (~to_do).label("complete"))
     # An offset keeps the planner from working the rules out again at every mention of `why`.
     return rows.offset(0).subquery()

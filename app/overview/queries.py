@@ -60,8 +60,8 @@ def counts(session: Session, project_id: int) -> dict[str, int]:
     )
     columns = {
         "samples": count(Sample),
-        "tasks": count(Task),
-        "done": count(Task, Task.done_at.is_not(None)),
+        "tasks": count(Task, Task.gold_id.is_(None)),
+        "done": count(Task, Task.done_at.is_not(None), Task.gold_id.is_(None)),
         "annotations": count(Annotation),
         "reviewed": reviewed.scalar_subquery(),
         "waiting": count(Waiting, Waiting.why != NOTHING),

@@ -27,6 +27,8 @@ class Project(Base):
     lease_minutes: Mapped[int] = mapped_column(sa.Integer, default=60)
     review_rules: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     """`app.annotations.sampling.Rules` as JSON; empty: everything goes to the reviewers."""
+    queue_rules: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    """`app.tasks.ruling.Rules` as JSON: strata, quotas, gold; empty: everybody may have every task."""
     draw_salt: Mapped[str] = mapped_column(server_default=sa.text("gen_random_uuid()::text"))
     """Mixed into draws, so that they can be repeated here and foreseen by nobody."""
     created_at: Mapped[Moment]

@@ -245,6 +245,8 @@ def _add(session: Session, project: Project, incoming: Incoming, report: Report)
             question_type=incoming.line.kind_of_question,
             content_sha256=incoming.sha256,
             credit=incoming.line.credit,
+            language=incoming.line.language.lower(),
+            cluster=incoming.line.cluster,
         )
         .on_conflict_do_nothing()
         .returning(Sample.id)

@@ -37,6 +37,8 @@ class SampleLine(BaseModel):
     responses: list[ReplyLine] = Field(min_length=2, max_length=12)
     reference: str = Field(default="", max_length=100_000)
     """A right answer, where one is known: its length tells long from short questions. Not kept."""
+    language: str = Field(default="", max_length=35, pattern=r"^[A-Za-z0-9-]*$")
+    cluster: str = Field(default="", max_length=100)
     alt: str = Field(default="", max_length=2000)
     credit: str = Field(default="", max_length=2000)
 

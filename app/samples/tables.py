@@ -25,6 +25,10 @@ class Sample(Base):
     prompt: Mapped[str]
     domain: Mapped[str] = mapped_column(_one_of("domain", DOMAINS))
     question_type: Mapped[str] = mapped_column(_one_of("question_type", QUESTION_TYPES))
+    language: Mapped[str] = mapped_column(default="", server_default="")
+    """Such as en or zh, where a project gives its samples only to those who read it; empty: anybody's."""
+    cluster: Mapped[str] = mapped_column(default="", server_default="")
+    """The name of the group of look-alikes that the sample belongs to; empty where none was made."""
     content_sha256: Mapped[str]
     """Of prompt, media and responses: importing the same line again adds nothing."""
     credit: Mapped[str] = mapped_column(default="")

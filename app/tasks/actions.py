@@ -1,4 +1,4 @@
-"""Tasks' verbs: cut them from samples, lease the next one, give it back, skip it.
+"""Tasks' verbs: lease the next one, give it back, skip it. Cutting stands in `cutting`, the search in `searching`.
 
 The database's unique indexes are the truth about who holds what; where two people race, the loser looks again.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 import random
-from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -18,8 +17,9 @@ from app.core.db import Session, now
 from app.core.language import gettext as _
 from app.projects.guard import Seat
 from app.projects.tables import Project
-from app.samples.tables import Response, Sample
-from app.tasks import queries
+from app.tasks import gold, queries, searching, standing
+from app.tasks.cutting import cut_replacement as cut_replacement  # other rooms say tasks.cut_replacement
+from app.tasks.cutting import cut_tasks as cut_tasks
 from app.tasks.refusals import (
     AlreadyJudged,
     BadReason,
@@ -29,6 +29,7 @@ from app.tasks.refusals import (
     TaskTaken,
     WasReturned,
 )
+from app.tasks.standing import Record
 from app.tasks.tables import Lease, Skip, Task
 
 LONGEST_REASON = 2000
@@ -36,64 +37,40 @@ TRIES = 100
 """How often a race for a task may be lost before the person is told."""
 
 
-def cut_tasks(session: Session, project: Project, author: User, sample_ids: Sequence[int] | None = None) -> int:
-    """Bring each sample (all, or the named ones) up to the project's overlap; returns how many tasks were added.
-
-    Twice is harmless. A task cut for a rejected annotation stands in for another and does not count.
-    """
-    there = (
-        sa.select(sa.func.coalesce(sa.func.max(Task.slot) + 1, 0))
-        .where(Task.sample_id == Sample.id)
-        .correlate(Sample)
-        .scalar_subquery()
-    )
-    live = (
-        sa.select(sa.func.count())
-        .where(Task.sample_id == Sample.id, Task.replaces_id.is_(None))
-        .correlate(Sample)
-        .scalar_subquery()
-    )
-    missing = sa.func.generate_series(0, project.overlap - 1 - live).table_valued("nth").render_derived()
-    wanted = sa.select(sa.literal(project.id), Sample.id, there + missing.c.nth, sa.literal(0)).select_from(
-        sa.join(Sample, missing, sa.true())
-    )
-    wanted = wanted.where(Sample.project_id == project.id).order_by(Sample.id)
-    if sample_ids is not None:
-        wanted = wanted.where(Sample.id.in_(sample_ids))
-    added = session.scalars(
-        insert(Task)
-        .from_select(["project_id", "sample_id", "slot", "priority"], wanted)
-        .on_conflict_do_nothing()
-        .returning(Task.id)
-    ).all()
-    if added:
-        audit(session, author, "tasks.cut", f"project {project.id}", project.id, added=len(added))
-    return len(added)
-
-
 def lease_next(session: Session, seat: Seat) -> Lease | None:
     """The task that this annotator should do now, held for them; None when nothing is left for them.
 
     In this order: what they hold, what a reviewer returned to them, what was kept ready for them, what they began and
-    ran out of time for, the queue.
+    ran out of time for, gold if it is its turn, the queue. Where rules are the reason for None, `standing.why_none`
+    says so.
     """
     one_at_a_time(session, seat)
-    if held := queries.own_open_lease(session, seat.user, seat.project.id):
+    own = queries.own_leases(session, seat.user, seat.project.id)
+    if held := next((lease for lease in own if lease.opened_at), None):
         return renew(session, seat.project, held)
-    sweep_leases(session)
-    if lease := _take(session, seat, queries.returned_task_of):
+    record = standing.of(session, seat)
+    if lease := _take_known(session, seat, record.returned):
         return lease
-    if ahead := queries.lease_ahead(session, seat.user, seat.project.id):
+    if (ahead := next((lease for lease in own if lease.expires_at > now()), None)) and not record.pause:
         return renew(session, seat.project, ahead)
-    return take_next(session, seat)
+    return take_next(session, seat, record)
 
 
-def take_next(session: Session, seat: Seat, opened: bool = True) -> Lease | None:
-    """A new hold on the first task that is this person's to do; None when there is none."""
-    for find in (queries.returned_task_of, queries.expired_task_of, queries.next_free_task):
-        if lease := _take(session, seat, find, opened):
+def take_next(session: Session, seat: Seat, record: Record, opened: bool = True) -> Lease | None:
+    """A new hold on the first task that is this person's to do; None when there is none.
+
+    opened: false to keep it ready while another is in hand.
+    """
+    for known in (record.returned, record.ran_out):
+        if lease := _take_known(session, seat, known, opened):
             return lease
-    return None
+    if standing.closed(record, in_hand=0 if opened else 1):
+        return None
+    if record.rules.pass_mark and not record.admitted:
+        return _take_gold(session, seat, "qualification", opened)
+    if gold.is_drawn(record.rules) and (lease := _take_gold(session, seat, "hidden", opened)):
+        return lease
+    return _take(session, seat, record, opened)
 
 
 def one_at_a_time(session: Session, seat: Seat) -> None:
@@ -101,17 +78,31 @@ def one_at_a_time(session: Session, seat: Seat) -> None:
     session.execute(sa.select(sa.func.pg_advisory_xact_lock(seat.project.id % 2**31, seat.user.id % 2**31)))
 
 
-def _take(
-    session: Session, seat: Seat, find: Callable[[Session, User, int], Task | None], opened: bool = True
-) -> Lease | None:
+def _take_known(session: Session, seat: Seat, task_id: int | None, opened: bool = True) -> Lease | None:
+    task = queries.lock_free(session, task_id) if task_id else None
+    return hold(session, seat, task, opened) if task else None
+
+
+def _take_gold(session: Session, seat: Seat, use: str, opened: bool) -> Lease | None:
+    task = gold.next_task(session, seat, use)
+    return hold(session, seat, task, opened) if task else None
+
+
+def _take(session: Session, seat: Seat, record: Record, opened: bool) -> Lease | None:
+    sweep_leases(session)
+    from_start = False
     for _try in range(TRIES):
-        task = find(session, seat.user, seat.project.id)
-        if task is None:
+        task = searching.first_free(session, seat, record, from_start)
+        if task is not None:
+            if lease := hold(session, seat, task, opened):
+                return lease
+        elif from_start or not record.place:
             return None
-        if lease := hold(session, seat, task, opened):
-            return lease
+        else:
+            from_start = True
     raise Crowded(
-        _("So many people are taking tasks right now that none was free for you."), advice=_("Try again in a moment.")
+        _("So many people are taking tasks right now that none was free for you."),
+        advice=_("Try again in a moment."),
     )
 
 
@@ -134,11 +125,10 @@ def hold(session: Session, seat: Seat, task: Task, opened: bool = True) -> Lease
 
 def _order(session: Session, user: User, sample_id: int) -> list[int]:
     """The order in which this person has seen the sample's responses, or a new random one."""
-    if before := queries.latest_lease(session, user, sample_id):
-        return before.order
-    ids = list(session.scalars(sa.select(Response.id).where(Response.sample_id == sample_id).order_by(Response.id)))
-    random.SystemRandom().shuffle(ids)
-    return ids
+    before, ids = queries.order_seen(session, user, sample_id)
+    if before is None:
+        random.SystemRandom().shuffle(ids)
+    return ids if before is None else before
 
 
 def _until(project: Project) -> dt.datetime:
@@ -181,7 +171,7 @@ def hold_for_submission(session: Session, seat: Seat, task_id: int) -> Lease:
         end(session, held)
         held = None
     free = task if held is None and task.done_at is None and task.done_by_id in (None, seat.user.id) else None
-    free = free or queries.free_task_of_sample(session, task.sample_id)
+    free = free or queries.free_task_of_sample(session, task) or (gold.spare(session, task.gold) if task.gold else None)
     lease = hold(session, seat, free) if free else None
     if lease is None:
         refusal = TaskDone if task.done_at else TaskTaken
@@ -212,7 +202,10 @@ def finish(session: Session, lease: Lease) -> None:
 
 
 def end(session: Session, lease: Lease) -> None:
+    """The hold is over; where nothing came of it, the task is found again by people who have passed its place."""
     lease.ended_at = min(now(), lease.expires_at)
+    if lease.task.done_at is None:
+        lease.task.out_of_turn = True
     session.flush()
 
 
@@ -222,25 +215,10 @@ def hand_back(session: Session, task: Task) -> None:
     session.flush()
 
 
-def cut_replacement(session: Session, task: Task) -> None:
-    """One more task of the sample in place of this one; twice is harmless."""
-    slot = sa.select(sa.func.max(Task.slot) + 1).where(Task.sample_id == task.sample_id).scalar_subquery()
-    session.execute(
-        insert(Task)
-        .values(
-            project_id=task.project_id,
-            sample_id=task.sample_id,
-            slot=slot,
-            priority=task.priority + 1,
-            replaces_id=task.id,
-        )
-        .on_conflict_do_nothing(index_elements=["replaces_id"])
-    )
-
-
 def release(session: Session, seat: Seat, task_id: int) -> None:
     """Give the task back unfinished; a draft stays. Releasing what one does not hold is harmless. Raises NotFound."""
     task = queries.task(session, seat, task_id)
+    session.execute(sa.select(Task.id).where(Task.id == task.id).with_for_update())  # a task before its lease, always
     lease = queries.open_lease(session, task.id)
     if lease and lease.user_id == seat.user.id:
         end(session, lease)
@@ -279,15 +257,26 @@ def readable(text: str) -> str:
 
 
 def sweep_leases(session: Session) -> int:
-    """End every lease whose time has run out, at the moment when it did; returns how many."""
+    """End every lease whose time has run out, at the moment when it did; returns how many.
+
+    Tasks are locked before their leases, as a submission does; one that is just being submitted is left alone.
+    """
     stale = (
-        sa.select(Lease.id).where(Lease.ended_at.is_(None), Lease.expires_at < now()).with_for_update(skip_locked=True)
+        sa.select(Lease.id)
+        .join(Task, Task.id == Lease.task_id)
+        .where(Lease.ended_at.is_(None), Lease.expires_at < now())
+        .with_for_update(of=Task, skip_locked=True)
     )
+    ids = session.scalars(stale).all()
+    if not ids:
+        return 0
     ended = session.scalars(
         sa.update(Lease)
-        .where(Lease.id.in_(stale))
+        .where(Lease.id.in_(ids), Lease.ended_at.is_(None), Lease.expires_at < now())
         .values(ended_at=Lease.expires_at)
-        .returning(Lease.id)
+        .returning(Lease.task_id)
         .execution_options(synchronize_session=False)
     ).all()
+    back = sa.update(Task).where(Task.id.in_(ended), ~Task.out_of_turn)
+    session.execute(back.values(out_of_turn=True).execution_options(synchronize_session=False))
     return len(ended)

@@ -6,7 +6,7 @@ import datetime as dt
 
 from app.core.db import Session, now
 from app.projects.guard import Seat
-from app.tasks import actions, queries
+from app.tasks import actions, queries, standing
 from app.tasks.refusals import Crowded
 from app.tasks.tables import Lease, Task
 
@@ -22,7 +22,8 @@ def reserve_next(session: Session, seat: Seat) -> Lease | None:
     actions.one_at_a_time(session, seat)
     if queries.own_open_lease(session, seat.user, seat.project.id) is None:
         return None
-    lease = queries.lease_ahead(session, seat.user, seat.project.id) or actions.take_next(session, seat, opened=False)
+    lease = queries.lease_ahead(session, seat.user, seat.project.id)
+    lease = lease or actions.take_next(session, seat, standing.of(session, seat), opened=False)
     if lease:
         lease.expires_at = now() + KEPT
         session.flush()

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.orm import aliased, joinedload, selectinload
+from sqlalchemy.orm import aliased, contains_eager, joinedload, selectinload
 
 from app.accounts.tables import User
-from app.core.db import Session
+from app.core.db import Session, now
 from app.core.errors import NotFound
 from app.projects.guard import Seat
 from app.projects.tables import Project
-from app.samples.tables import Sample
+from app.samples.tables import Response, Sample
+from app.tasks import cutting
 from app.tasks.tables import Flag, Lease, Skip, Task
 
 
 class Progress(NamedTuple):
-    """Tasks of a project: all, done, and held by somebody right now."""
+    """Tasks of a project, but for those that test people: all, done, and held by somebody right now."""
 
     total: int
     done: int
@@ -46,27 +47,33 @@ def holds(session: Session, user: User, task_id: int) -> bool:
     return lease is not None and lease.user_id == user.id
 
 
+def own_leases(session: Session, user: User, project_id: int) -> list[Lease]:
+    """What the person has in hand or ready, oldest first; also what ran out and nobody has ended yet."""
+    return list(
+        session.scalars(
+            sa.select(Lease)
+            .options(contains_eager(Lease.task))
+            .join(Task)
+            .where(
+                Lease.user_id == user.id,
+                Lease.ended_at.is_(None),
+                Task.project_id == project_id,
+                Task.done_at.is_(None),
+            )
+            .order_by(Lease.id)
+        )
+    )
+
+
 def own_open_lease(session: Session, user: User, project_id: int) -> Lease | None:
     """What the person has in hand: of several, what they turned to first."""
-    return session.scalar(_own_leases(user, project_id).where(Lease.opened_at.is_not(None)))
+    return next((lease for lease in own_leases(session, user, project_id) if lease.opened_at), None)
 
 
 def lease_ahead(session: Session, user: User, project_id: int) -> Lease | None:
     """The task that is kept ready for the person and not opened yet, while its time lasts."""
-    return session.scalar(
-        _own_leases(user, project_id).where(Lease.opened_at.is_(None), Lease.expires_at > sa.func.now())
-    )
-
-
-def _own_leases(user: User, project_id: int) -> sa.Select[Lease]:
-    return (
-        sa.select(Lease)
-        .join(Task)
-        .where(
-            Lease.user_id == user.id, Lease.ended_at.is_(None), Task.project_id == project_id, Task.done_at.is_(None)
-        )
-        .order_by(Lease.id)
-        .limit(1)
+    return next(
+        (each for each in own_leases(session, user, project_id) if not each.opened_at and each.expires_at > now()), None
     )
 
 
@@ -80,86 +87,72 @@ def latest_lease(session: Session, user: User, sample_id: int) -> Lease | None:
     )
 
 
-def expired_task_of(session: Session, user: User, project_id: int) -> Task | None:
-    """A task that the person began and whose time ran out, if it is still free: their draft waits there.
-
-    A lease that ran out ends at its expiry; one that was given back ends before it.
-    """
-    return session.scalar(
-        _free(project_id, user)
-        .join(Lease, Lease.task_id == Task.id)
-        .where(Task.done_by_id.is_(None), Lease.user_id == user.id, Lease.opened_at.is_not(None))
-        .where(Lease.ended_at >= Lease.expires_at)
+def order_seen(session: Session, user: User, sample_id: int) -> tuple[list[Any] | None, list[int]]:
+    """The order in which this person has seen the sample's responses, if they have, and the responses' ids."""
+    before = (
+        sa.select(Lease.order)
+        .where(Lease.user_id == user.id, Lease.sample_id == sample_id)
         .order_by(Lease.id.desc())
         .limit(1)
-        .with_for_update(of=Task, skip_locked=True)
+        .scalar_subquery()
     )
+    ids = sa.select(sa.func.array_agg(Response.id)).where(Response.sample_id == sample_id).scalar_subquery()
+    order, responses = session.execute(sa.select(before, ids)).one()
+    return order, list(responses or [])
 
 
-def returned_task_of(session: Session, user: User, project_id: int) -> Task | None:
-    """The oldest annotation that a reviewer sent back to this person, as its task."""
+def lock_free(session: Session, task_id: int) -> Task | None:
+    """The task, locked, if it is not done and nobody holds it or is just taking it."""
     return session.scalar(
         sa.select(Task)
-        .where(Task.project_id == project_id, Task.done_by_id == user.id, Task.done_at.is_(None), ~_held())
-        .order_by(Task.id)
-        .limit(1)
+        .where(Task.id == task_id, Task.done_at.is_(None), ~held())
         .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
     )
 
 
-def next_free_task(session: Session, user: User, project_id: int) -> Task | None:
-    """The first task in the queue that this person may have, locked; what others are just taking is passed over."""
-    return session.scalar(
-        _free(project_id, user)
-        .where(Task.done_by_id.is_(None))
-        .order_by(Task.priority.desc(), Task.id)
-        .limit(1)
-        .with_for_update(of=Task, skip_locked=True)
-    )
-
-
-def free_task_of_sample(session: Session, sample_id: int) -> Task | None:
-    """Any task of the sample that nobody holds or has done, locked."""
+def free_task_of_sample(session: Session, task: Task) -> Task | None:
+    """Any task of the same sample, and of the same kind, that nobody holds or has done, locked."""
     return session.scalar(
         sa.select(Task)
-        .where(Task.sample_id == sample_id, Task.done_at.is_(None), Task.done_by_id.is_(None), ~_held())
+        .where(Task.sample_id == task.sample_id, Task.done_at.is_(None), Task.done_by_id.is_(None), ~held())
+        .where(Task.gold_id.is_not_distinct_from(task.gold_id))
         .order_by(Task.slot)
         .limit(1)
         .with_for_update(skip_locked=True)
     )
 
 
-def _free(project_id: int, user: User) -> sa.Select[Task]:
-    """Open tasks that nobody holds, of samples that the user has neither judged, skipped nor in hand."""
+def held() -> sa.ColumnElement[bool]:
+    """Somebody holds the Task, or did until a moment ago and nobody has ended it yet."""
+    other = aliased(Lease)
+    return sa.exists().where(other.task_id == Task.id, other.ended_at.is_(None))
+
+
+def judged_or_skipped(user: User) -> sa.ColumnElement[bool]:
+    """The user has judged or skipped the Task's sample, or has another task of it in hand."""
     mine, in_hand = aliased(Task), aliased(Lease)
-    return sa.select(Task).where(
-        Task.project_id == project_id,
-        Task.done_at.is_(None),
-        ~_held(),
-        ~sa.exists().where(mine.done_by_id == user.id, mine.sample_id == Task.sample_id),
-        ~sa.exists().where(Skip.user_id == user.id, Skip.sample_id == Task.sample_id),
-        ~sa.exists().where(in_hand.user_id == user.id, in_hand.sample_id == Task.sample_id, in_hand.ended_at.is_(None)),
+    return sa.or_(
+        sa.exists().where(mine.done_by_id == user.id, mine.sample_id == Task.sample_id),
+        sa.exists().where(Skip.user_id == user.id, Skip.sample_id == Task.sample_id),
+        sa.exists().where(in_hand.user_id == user.id, in_hand.sample_id == Task.sample_id, in_hand.ended_at.is_(None)),
     )
-
-
-def _held() -> sa.ColumnElement[bool]:
-    held = aliased(Lease)
-    return sa.exists().where(held.task_id == Task.id, held.ended_at.is_(None))
 
 
 def progress(session: Session, project_id: int) -> Progress:
-    held = (
-        sa.select(sa.func.count())
-        .select_from(Lease)
-        .join(Task)
-        .where(Task.project_id == project_id, Lease.ended_at.is_(None), Lease.expires_at > sa.func.now())
-    )
-    total, done, holding = session.execute(
-        sa.select(sa.func.count(), sa.func.count().filter(Task.done_at.is_not(None)), held.scalar_subquery()).where(
-            Task.project_id == project_id
+    total, done = session.execute(
+        sa.select(sa.func.count(), sa.func.count().filter(Task.done_at.is_not(None))).where(
+            Task.project_id == project_id, Task.gold_id.is_(None)
         )
     ).one()
-    return Progress(total, done, holding)
+    return Progress(total, done, held_now(session, project_id))
+
+
+def held_now(session: Session, project_id: int) -> int:
+    """How many of the project's tasks somebody works on at this moment."""
+    held = sa.select(sa.func.count()).select_from(Lease).join(Task)
+    held = held.where(Task.project_id == project_id, Task.gold_id.is_(None), Lease.ended_at.is_(None))
+    return session.scalar(held.where(Lease.expires_at > sa.func.now())) or 0
 
 
 def tasks_of_sample(session: Session, sample_id: int) -> list[tuple[Task, User | None]]:
@@ -197,25 +190,23 @@ STATES = ("uncut", "open", "done")
 def in_state(query: sa.Select[Sample], state: str) -> sa.Select[Sample]:
     """Samples without tasks (uncut), with tasks still to do (open), or with all done; else all."""
     some = sa.exists().where(Task.sample_id == Sample.id)
-    to_do = sa.exists().where(Task.sample_id == Sample.id, Task.done_at.is_(None))
+    to_do = sa.exists().where(Task.sample_id == Sample.id, Task.done_at.is_(None), Task.gold_id.is_(None))
     wanted = {"uncut": ~some, "open": to_do, "done": some & ~to_do}.get(state)
     return query if wanted is None else query.where(wanted)
 
 
 def short_of_tasks(session: Session, project: Project) -> int:
-    """How many samples have fewer tasks than the project's overlap asks for; replacements do not count."""
-    live = sa.select(sa.func.count()).where(Task.sample_id == Sample.id, Task.replaces_id.is_(None)).scalar_subquery()
-    query = (
-        sa.select(sa.func.count()).select_from(Sample).where(Sample.project_id == project.id, live < project.overlap)
-    )
-    return session.scalar(query) or 0
+    """How many samples have fewer tasks than their overlap asks for; replacements do not count."""
+    query = sa.select(sa.func.count()).select_from(Sample)
+    query = query.where(Sample.project_id == project.id, ~cutting.has_gold())
+    return session.scalar(query.where(cutting.live_tasks() < cutting.overlap_of(project))) or 0
 
 
 def states_of(session: Session, sample_ids: list[int]) -> dict[int, tuple[int, int]]:
     """Sample id → (tasks done, tasks)."""
     rows = session.execute(
         sa.select(Task.sample_id, sa.func.count().filter(Task.done_at.is_not(None)), sa.func.count())
-        .where(Task.sample_id.in_(sample_ids))
+        .where(Task.sample_id.in_(sample_ids), Task.gold_id.is_(None))
         .group_by(Task.sample_id)
     )
     return {sample_id: (done, total) for sample_id, done, total in rows}

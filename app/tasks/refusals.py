@@ -33,5 +33,21 @@ class BadReason(Invalid):
     """A reason too long or of no known kind."""
 
 
+class BadRule(Invalid):
+    """A rule of the queue outside its bounds, or at odds with another."""
+
+
+class BadGold(Invalid):
+    """Gold that expects nothing, or something that the sample does not have."""
+
+
+class AlreadyGold(Conflict):
+    """A sample's answer is known once."""
+
+
+class AlreadyPaused(Conflict):
+    """Who is paused cannot be paused again, and who is not cannot go on."""
+
+
 class AlreadyResolved(Conflict):
     """A flag is resolved once."""
