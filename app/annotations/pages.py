@@ -11,6 +11,7 @@ from app.annotations import (
     adjudication_pages,
     comparison,
     desk,
+    gold_pages,
     key_pages,
     queries,
     reannotation_pages,
@@ -37,6 +38,7 @@ router.include_router(review_pages.router)
 router.include_router(adjudication_pages.router)
 router.include_router(reannotation_pages.router)
 router.include_router(key_pages.router)
+router.include_router(gold_pages.router)
 AT = "/projects/{slug}"
 AHEAD_SECONDS = 3600
 """How long a page that was fetched ahead may wait in the browser: an hour without a server."""

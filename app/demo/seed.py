@@ -13,7 +13,7 @@ from app.accounts.tables import User
 from app.core import storage
 from app.core.db import Session
 from app.core.errors import Refusal
-from app.demo import content, judging, media, people
+from app.demo import content, judging, knowing, media, people
 from app.demo.tiny import build_tiny
 from app.demo.training import queue_runs
 from app.projects import actions as projects
@@ -68,6 +68,7 @@ def seed(session: Session, data_folder: Path) -> Seeded:
     done = judging.annotate_as_ana(session, seats["ana"]) + judging.annotate_as_ben(session, seats["ben"])
     reviews = judging.review_as_rosa(session, seats["rosa"], seats, _ids(session, project))
     judging.decide_as_rosa(session, seats["rosa"], seats, _ids(session, project))
+    knowing.make_gold(session, seats["admin"], _ids(session, project))
     queued = len(queue_runs(session, seats["rui"], base))
     return Seeded(SLUG, people.passwords_file(data_folder), False, len(content.samples()), done, reviews, queued)
 

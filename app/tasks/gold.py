@@ -208,8 +208,10 @@ def forget(session: Session, task: Task) -> None:
 
 
 def _admit(session: Session, seat: Seat, user: User, mark: int) -> None:
-    of_set = sa.select(sa.func.count()).where(
-        Gold.project_id == seat.project.id, Gold.use == "qualification", Gold.retired_at.is_(None)
+    of_set = (
+        sa.select(sa.func.count())
+        .select_from(Gold)
+        .where(Gold.project_id == seat.project.id, Gold.use == "qualification", Gold.retired_at.is_(None))
     )
     met = of_set.join(GoldCheck, GoldCheck.gold_id == Gold.id).where(GoldCheck.user_id == user.id)
     size, passed, made = session.execute(

@@ -13,10 +13,11 @@ from app.core.html import page, redirect, wants_json
 from app.projects.guard import Admin, Annotator, Overseer
 from app.samples.queries import PAGE, Filters, count, matching, page_of
 from app.samples.tables import DOMAINS, QUESTION_TYPES
-from app.tasks import actions, flags, queries
+from app.tasks import actions, flags, queries, queue_pages
 from app.tasks.tables import FLAG_KINDS
 
 router = APIRouter(prefix="/projects/{slug}")
+router.include_router(queue_pages.router)
 Line = Annotated[str, Query(max_length=200)]
 Note = Annotated[str, Form(max_length=100_000)]
 

@@ -169,6 +169,7 @@ def why_none(session: Session, seat: Seat) -> str | None:
 def _failed(session: Session, seat: Seat, mark: int) -> str:
     passed, made = session.execute(
         sa.select(sa.func.count().filter(GoldCheck.passed), sa.func.count())
+        .select_from(GoldCheck)
         .join(Gold)
         .where(Gold.project_id == seat.project.id, Gold.use == "qualification", GoldCheck.user_id == seat.user.id)
     ).one()
