@@ -50,7 +50,9 @@ def first_free(session: Session, seat: Seat, record: Record, from_start: bool = 
         bound["full"] = list(record.full_clusters)
     if place:
         bound |= {"rank": -place[0], "at": place[1]}
-    task = session.scalar(sa.select(Task).from_statement(statement).execution_options(populate_existing=True), bound)
+    task: Task | None = session.scalar(
+        sa.select(Task).from_statement(statement).execution_options(populate_existing=True), bound
+    )
     if task is not None and not task.out_of_turn:
         _move(session, seat, record, task)
     return task
