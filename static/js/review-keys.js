@@ -7,7 +7,7 @@ export function mountReviewKeys(verdict, marks) {
     a: () => verdict.choose("accept"),
     c: () => verdict.edit(true),
     s: () => (verdict.choose("return"), verdict.say()),
-    x: () => (verdict.choose("reject"), verdict.say()),
+    j: () => (verdict.choose("reject"), verdict.say()),
     k: marks.check,
     K: marks.checkAll,
     m: marks.remark,
