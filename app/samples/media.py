@@ -10,6 +10,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from app.core.db import Db
 from app.core.errors import NotFound
 from app.core.html import redirect
+from app.core.language import N_
 from app.core.language import gettext as _
 from app.projects.guard import Member
 from app.samples import queries, renditions
@@ -70,14 +71,14 @@ def shown(slug: str, medium: Medium) -> dict[str, Any]:
     at, known = f"/projects/{slug}/media/{medium.id}", renditions.about(medium.blob_sha256)
     failed = known is not None and "error" in known
     video = medium.kind == "video"
-    nameless = {"frame": "Frame", "video": "Video", "image": "Picture"}[medium.kind]
+    nameless = {"frame": N_("Frame %(number)s"), "video": N_("Video %(number)s"), "image": N_("Picture %(number)s")}
     return {
         "id": medium.id,
         "kind": medium.kind,
         "url": f"{at}?size=display",
         "full": at,
         "thumb": f"{at}?size=thumb",
-        "alt": medium.alt or f"{nameless} {medium.position + 1}",
+        "alt": medium.alt or _(nameless[medium.kind], number=medium.position + 1),
         "width": medium.width,
         "height": medium.height,
         "preparation": f"{at}/preparation",
