@@ -42,11 +42,11 @@ def write_lines(folder: Path, found: Iterable[tuple[Sample, Lines]]) -> None:
                 continue
             samples.write(line_of(lines.sample))
             for vote in lines.pairs:
-                pairs.write(line_of(_pair_line(lines.sample, vote)))
+                pairs.write(line_of(pair_line(lines.sample, vote)))
             _bring_media(folder, sample)
 
 
-def _pair_line(sample: dict[str, Any], vote: Vote) -> dict[str, Any]:
+def pair_line(sample: dict[str, Any], vote: Vote) -> dict[str, Any]:
     return {
         "sample": sample["id"],
         "chosen": vote.pair.chosen,

@@ -11,16 +11,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from app.core.language import N_
 from app.quality import formulas
 from app.quality.columns import UNRANKED, Columns, Floats, Ints, Mask, Pairings, Small, outcomes, pairings
 from app.quality.formulas import LEVELS, RESAMPLES, Statistic
 
 RANKINGS = ("tau", "w", "pairs", "kappa")
 """Measures of the rankings; every criterion's key is a measure of its scores."""
-NOBODY_TWICE = "nothing was judged by two people"
-ALL_EQUAL = "all answers are equal: without variation there is no agreement to measure"
-ALL_TIED = "wherever two people ranked the same sample, one of them tied all responses"
-ALL_TIED_BY_ALL = "wherever two people ranked the same sample, both tied all responses"
+NOBODY_TWICE = N_("nothing was judged by two people")
+ALL_EQUAL = N_("all answers are equal: without variation there is no agreement to measure")
+ALL_TIED = N_("wherever two people ranked the same sample, one of them tied all responses")
+ALL_TIED_BY_ALL = N_("wherever two people ranked the same sample, both tied all responses")
 
 
 class Figure(NamedTuple):

@@ -126,6 +126,14 @@ def person_page(request: Request, session: Db, seat: Watcher, user_id: int) -> R
     )
 
 
+def _again(wanted: Filters) -> dict[str, Any]:
+    """The filters in the words of the page that has a set annotated again; empty where it cannot say them."""
+    words = {"annotator": "annotator", "type": "question_type", "domain": "domain", "since": "since", "until": "until"}
+    if not wanted.given or not wanted.given.keys() <= words.keys():
+        return {}
+    return {words[name]: value for name, value in wanted.given.items()}
+
+
 def _person(session: Session, seat: Seat, user_id: int) -> tuple[Any, people.Person]:
     kept = reports.of(session, seat)
     for person in reports.persons(session, seat, kept):
@@ -170,7 +178,8 @@ def behind_page(
         many=len(ids),
         after=after,
         more=after + PAGE if after + PAGE < len(ids) else None,
-        wanted={name: value for name, value in wanted._asdict().items() if value},
+        wanted=wanted.given,
+        again=_again(wanted),
         names=queries.names(session, [wanted.annotator, wanted.beside]),
         rubric=seat.rubric,
         today=now().date(),

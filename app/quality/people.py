@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from app.annotations.tables import BY_RULE
+from app.core.language import N_
 from app.quality import drift, leanings
 from app.quality.agreement import Agreement, compared
 from app.quality.columns import Columns, Floats, Ints, outcomes
@@ -32,6 +33,13 @@ class Sign(NamedTuple):
     kind: str
     word: str
     text: str
+    """With places for `values`, to be said in the reader's language."""
+    values: dict[str, str]
+
+    @property
+    def said(self) -> str:
+        """In English."""
+        return self.text % self.values
 
 
 class Person(NamedTuple):
@@ -161,8 +169,9 @@ def _shifts(series: drift.Series, person: Person) -> list[Sign]:
     if person.done < FEWEST or not falls:
         return []
     last = falls[-1]
-    text = f"agreement with others fell from {last.before:.0%} to {last.after:.0%} after {last.place} annotations"
-    return [Sign("change", "agrees less than before", text)]
+    text = N_("Agreement with others fell from %(before)s to %(after)s after %(many)s annotations.")
+    values = {"before": f"{last.before:.0%}", "after": f"{last.after:.0%}", "many": str(last.place)}
+    return [Sign("change", N_("agrees less than before"), text, values)]
 
 
 def _mean(values: Floats) -> float:
@@ -181,28 +190,27 @@ def signs(person: Person, pace: float, straight: float, typical: float) -> list[
     found = []
     unreliable = person.reliability is not None and person.reliability < typical - UNRELIABLE and person.others.z < -2
     if unreliable or (_stands_out(person.others, 0.08) and person.others.z < 0):
-        found.append(Sign("agreement", "agrees little", _than("of pairs ordered as others did", person.others)))
+        text = N_("%(share)s of pairs ordered as others did, expected %(expected)s.")
+        found.append(Sign("agreement", N_("agrees little"), text, _shares(person.others)))
     if pace and person.pace < 0.35 * pace:
-        found.append(Sign("pace", "very quick", f"{person.pace:.0f} s a sample, the project's median is {pace:.0f} s"))
+        text = N_("%(own)s seconds a sample, the project's median is %(all)s.")
+        found.append(Sign("pace", N_("very quick"), text, {"own": f"{person.pace:.0f}", "all": f"{pace:.0f}"}))
     if person.straight is not None and person.straight > max(0.3, 3 * straight):
-        text = (
-            f"all responses got the same marks in {person.straight:.0%} of annotations, in the project {straight:.0%}"
-        )
-        found.append(Sign("straight", "same marks", text))
+        text = N_("All responses got the same marks in %(own)s of annotations, in the project in %(all)s.")
+        values = {"own": f"{person.straight:.0%}", "all": f"{straight:.0%}"}
+        found.append(Sign("straight", N_("same marks"), text, values))
     if _stands_out(person.place, 0.08):
-        side = "earlier" if person.place.z > 0 else "later"
-        found.append(
-            Sign("place", f"prefers the {side}", _than("of pairs won by what was shown earlier", person.place))
-        )
+        word = N_("prefers the earlier") if person.place.z > 0 else N_("prefers the later")
+        text = N_("%(share)s of pairs won by what was shown earlier, expected %(expected)s.")
+        found.append(Sign("place", word, text, _shares(person.place)))
     if _stands_out(person.length, 0.08):
-        which = "longer" if person.length.z > 0 else "shorter"
-        found.append(
-            Sign("length", f"prefers the {which}", _than("of pairs won by the longer response", person.length))
-        )
+        word = N_("prefers the longer") if person.length.z > 0 else N_("prefers the shorter")
+        text = N_("%(share)s of pairs won by the longer response, expected %(expected)s.")
+        found.append(Sign("length", word, text, _shares(person.length)))
     if _stands_out(person.marks, 0.4):
-        way = "high" if person.marks.z > 0 else "low"
-        text = f"marks {person.marks.value:+.1f} from others' of the same responses"
-        found.append(Sign("marks", f"marks {way}", text))
+        word = N_("marks high") if person.marks.z > 0 else N_("marks low")
+        text = N_("Marks %(apart)s from others' of the same responses.")
+        found.append(Sign("marks", word, text, {"apart": f"{person.marks.value:+.1f}"}))
     return found
 
 
@@ -215,8 +223,8 @@ def _stands_out(found: Mean, least: float) -> bool:
     )
 
 
-def _than(what: str, found: Mean) -> str:
-    return f"{found.value or 0:.0%} {what}, expected {found.expected:.0%}"
+def _shares(found: Mean) -> dict[str, str]:
+    return {"share": f"{found.value or 0:.0%}", "expected": f"{found.expected:.0%}"}
 
 
 def distribution(columns: Columns) -> dict[str, list[float]]:

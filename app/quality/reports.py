@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from app.core.db import Session, now
+from app.core.language import N_
 from app.projects.guard import Seat
 from app.projects.rubric import Rubric
 from app.quality import agreement, cache, drift, formulas, leanings, people, progress, queries, reliability
@@ -17,7 +18,7 @@ from app.quality.columns import Ints, Mask
 from app.quality.people import Crowd, Person
 from app.quality.reliability import Reliability
 
-PARTS = {"type": "Question type", "domain": "Domain", "week": "Week"}
+PARTS = {"type": N_("Question type"), "domain": N_("Domain"), "week": N_("Week")}
 FEWER = 400
 """Resamples of the parts' intervals: there are many of them."""
 
@@ -33,10 +34,10 @@ class Named(NamedTuple):
 
 
 RANKING_WORDS = {
-    "tau": ("Ranks, pairwise", "τ_b", "pairs of people"),
-    "w": ("Ranks, all together", "W", "samples"),
-    "pairs": ("Preferences alike", "%", "pairs of responses"),
-    "kappa": ("Preferences beyond chance", "κ", "pairs of responses"),
+    "tau": (N_("Ranks, pairwise"), "τ_b", N_("pairs of people")),
+    "w": (N_("Ranks, all together"), "W", N_("samples")),
+    "pairs": (N_("Preferences alike"), "%", N_("pairs of responses")),
+    "kappa": (N_("Preferences beyond chance"), "κ", N_("pairs of responses")),
 }
 
 
@@ -54,7 +55,7 @@ def figures(kept: Kept, rubric: Rubric) -> list[Named]:
 
 
 def _figures(of: Agreement, rubric: Rubric, only: Mask | None, resamples: int) -> list[Named]:
-    words = {each.key: (each.name, "α", "responses") for each in rubric.criteria} | RANKING_WORDS
+    words = {each.key: (each.name, "α", N_("responses")) for each in rubric.criteria} | RANKING_WORDS
     return [Named(key, *word, of.figure(key, only, resamples)) for key, word in words.items()]
 
 
@@ -135,9 +136,9 @@ def _changes(of: Crowd, user: int) -> list[Change]:
     with np.errstate(invalid="ignore"):
         marks = columns.scores.sum(axis=(1, 2)) / np.where(given.any(axis=(1, 2)), given.sum(axis=(1, 2)), np.nan)
     return [
-        Change("Agreement with others", "%", drift.series(of.found.columns.at[shared], 100 * of.others[shared])),
-        Change("Time a sample", "min", drift.series(columns.at, columns.seconds / 60)),
-        Change("Mean mark", "of 5", drift.series(columns.at, marks)),
+        Change(N_("Agreement with others"), "%", drift.series(of.found.columns.at[shared], 100 * of.others[shared])),
+        Change(N_("Time a sample"), N_("min"), drift.series(columns.at, columns.seconds / 60)),
+        Change(N_("Mean mark"), N_("of 5"), drift.series(columns.at, marks)),
     ]
 
 
@@ -168,6 +169,11 @@ class Filters(NamedTuple):
     """Only where all responses got the same marks."""
     since: dt.date | None = None
     until: dt.date | None = None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """Only what narrows."""
+        return {name: value for name, value in self._asdict().items() if value}
 
 
 def behind(session: Session, seat: Seat, kept: Kept, wanted: Filters) -> list[int]:

@@ -89,7 +89,7 @@ def _person(each: Person) -> list[Any]:
         *_mean(each.place),
         *_mean(each.length),
         *_mean(each.marks),
-        "; ".join(sign.text for sign in each.signs),
+        "; ".join(sign.said for sign in each.signs),
     ]
 
 
