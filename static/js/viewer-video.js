@@ -1,5 +1,4 @@
 // A video: played by the browser, stepped by its frames, at a chosen speed.
-import { _ } from "/static/js/words.js";
 import { awaitPreparation } from "./viewer-wait.js";
 import { _ } from "./words.js";
 

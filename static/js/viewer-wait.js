@@ -1,8 +1,6 @@
 // What is still being prepared: says how far it is, and goes on when it is there.
 import { _ } from "./words.js";
 
-import { _ } from "/static/js/words.js";
-
 const LOOK_EVERY = 1000;
 
 export async function awaitPreparation(pane, item, ready) {
