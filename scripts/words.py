@@ -15,7 +15,7 @@ from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po, write_po
 
 ROOT = Path(__file__).resolve().parents[1]
-KEYWORDS = {"_": None, "gettext": None, "N_": None, "ngettext": (1, 2), "pgettext": ((1, "c"), 2)}
+KEYWORDS = {"_": None, "gettext": None, "N_": None, "plain": None, "ngettext": (1, 2), "pgettext": ((1, "c"), 2)}
 PAGES = {"trimmed": "true", "newstyle_gettext": "true", "silent": "false"}
 SOURCES = [
     ("python", "app", "*.py", {}),

@@ -14,6 +14,7 @@ from app.accounts.tables import SignIn
 from app.core.db import Db, Session
 from app.core.errors import Refusal
 from app.core.html import page, redirect
+from app.core.language import gettext as _
 
 router = APIRouter()
 Line = Annotated[str, Form(max_length=1000)]
@@ -60,7 +61,7 @@ def change_password(request: Request, entry: InPerson, session: Db, present: Lin
         passwords.change(session, entry.user, present, new, entry)
     except (passwords.WrongPassword, passwords.WeakPassword) as refusal:
         return _refused(request, entry, session, "password", refusal)
-    return _account(request, entry, session, said="Your password is changed; every other session has ended.")
+    return _account(request, entry, session, said=_("Your password is changed; every other session has ended."))
 
 
 @router.post("/account/sign-ins/{sign_in_id}/ending")

@@ -52,7 +52,7 @@ def case(request: Request, session: Db, seat: Overseer, sample_id: int) -> Respo
     shown = desk.replies(sample, [response.id for response in sample.responses])
     contents = [DraftContent.model_validate(each.latest.content) for each in annotations]
     common = consensus(contents, [reply.id for reply in shown], seat.rubric.keys).model_dump()
-    may = rules.may_adjudicate(seat, annotations) if "reviewer" in seat.roles else "Only a reviewer decides."
+    may = rules.may_adjudicate(seat, annotations) if "reviewer" in seat.roles else _("Only a reviewer decides.")
     start = decision.content if decision else common
     return page(
         request,

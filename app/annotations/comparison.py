@@ -12,6 +12,7 @@ from app.annotations.places import Remark, remarks_of
 from app.annotations.schemas import DraftContent
 from app.annotations.tables import COUNTS_NO_MORE, STATES, Annotation, Revision
 from app.core.differences import word_diff
+from app.core.language import gettext as _
 from app.projects.rubric import Rubric
 
 
@@ -147,8 +148,8 @@ def _as_texts(content: DraftContent, shown: list[Reply], rubric: Rubric) -> dict
         )
         for response in {span.response for span in content.spans}
     }
-    texts |= {"Ranking": words_of_ranking(content.ranking, shown), "Tie": "yes" if content.tie else ""}
-    texts |= {"Reason for the ranking": content.rank_reason, "Positive sample": content.positive or ""}
-    texts |= {"Negative sample": content.negative.text if content.negative else ""}
-    texts |= {"Cannot judge": content.cannot_judge.kind.replace("_", " ") if content.cannot_judge else ""}
+    texts |= {_("Ranking"): words_of_ranking(content.ranking, shown), _("Tie"): "yes" if content.tie else ""}
+    texts |= {_("Reason for the ranking"): content.rank_reason, _("Positive sample"): content.positive or ""}
+    texts |= {_("Negative sample"): content.negative.text if content.negative else ""}
+    texts |= {_("Cannot judge"): content.cannot_judge.kind.replace("_", " ") if content.cannot_judge else ""}
     return dict(sorted(texts.items()))

@@ -9,7 +9,9 @@ from app.annotations import queries
 from app.annotations.schemas import DraftContent
 from app.annotations.tables import Annotation, Draft, Review
 from app.core.db import Session
+from app.core.language import told
 from app.projects.guard import Seat
+from app.projects.rubric import Criterion
 from app.samples.media import shown
 from app.samples.schemas import options
 from app.samples.tables import Medium, Sample
@@ -121,11 +123,19 @@ def for_script(seat: Seat, desk: Desk, guidance: int) -> dict[str, Any]:
     }
 
 
+def _criterion(criterion: Criterion) -> dict[str, Any]:
+    """A criterion as scripts know it: the usual words in the reader's language, a project's own as they are."""
+    words = {"levels": criterion.levels, "anchors": criterion.anchors}
+    return {
+        "key": criterion.key,
+        "name": told(criterion.name),
+        **{name: [told(word) for word in each] for name, each in words.items()},
+    }
+
+
 def for_correction(seat: Seat, content: dict[str, Any], shown: list[Reply], sample: Sample) -> dict[str, Any]:
     """What any page's script needs to edit an annotation."""
-    criteria = [
-        criterion.model_dump(include={"key", "name", "levels", "anchors"}) for criterion in seat.rubric.criteria
-    ]
+    criteria = [_criterion(criterion) for criterion in seat.rubric.criteria]
     return {
         "content": content,
         "replies": [vars(reply) for reply in shown],

@@ -7,17 +7,18 @@ from typing import Any, NamedTuple
 
 from app.annotations.desk import Reply
 from app.annotations.refusals import BadReview
+from app.core.language import N_
 from app.core.language import gettext as _
 from app.projects.rubric import Rubric
 
 LONGEST_REMARK = 2000
 WHOLE = {
-    "ranking": "The ranking",
-    "rank_reason": "The reason for the ranking",
-    "tie": "The tie",
-    "positive": "The positive sample",
-    "negative.text": "The negative sample",
-    "cannot_judge": "“Cannot judge”",
+    "ranking": N_("The ranking"),
+    "rank_reason": N_("The reason for the ranking"),
+    "tie": N_("The tie"),
+    "positive": N_("The positive sample"),
+    "negative.text": N_("The negative sample"),
+    "cannot_judge": N_("“Cannot judge”"),
 }
 
 
@@ -35,7 +36,7 @@ def words_of(place: str, shown: Sequence[Reply], rubric: Rubric) -> str | None:
     names = {criterion.key: criterion.name for criterion in rubric.criteria}
     match place.split("."):
         case ["reasons", response] if response in letters:
-            return f"The reason for {letters[response]}"
+            return _("The reason for %(letters)s", letters=letters[response])
         case ["scores", response, key] if response in letters and key in names:
             return f"{names[key]} of {letters[response]}"
         case ["criteria", key] if key in names:

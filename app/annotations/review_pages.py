@@ -67,7 +67,7 @@ def review_page(request: Request, session: Db, seat: Overseer, annotation_id: in
     shown = desk.replies(annotation.sample, annotation.order)
     content = DraftContent.model_validate(annotation.latest.content).model_dump()
     others = [each for each in queries.of_sample(session, annotation.sample_id) if each.id != annotation.id]
-    may = rules.may_review(seat, annotation) if "reviewer" in seat.roles else "Only a reviewer gives a verdict."
+    may = rules.may_review(seat, annotation) if "reviewer" in seat.roles else _("Only a reviewer gives a verdict.")
     return page(
         request,
         "annotations/review.html",

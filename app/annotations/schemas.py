@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, ValidationError
 
 from app.core.errors import Invalid
+from app.core.language import gettext as _
 from app.projects.rubric import Rubric
 from app.samples.tables import Sample
 
@@ -87,7 +88,7 @@ class BadAnnotation(Invalid):
     """An annotation that is incomplete or contradicts itself; `faults` names every place."""
 
     def __init__(self, faults: list[Fault]) -> None:
-        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        more = _(" (and %(faults)s more)", faults=len(faults) - 1) if len(faults) > 1 else ""
         super().__init__(faults[0].what + more, faults[0].where)
         self.faults = faults
 
@@ -141,20 +142,20 @@ def _foreign(draft: DraftContent, ids: set[str]) -> Iterator[Fault]:
     named += [("negative.base", [draft.negative.base] if draft.negative else [])]
     for place, responses in named:
         if len(responses) > MOST_ENTRIES or len(draft.ranking) > MOST_ENTRIES:
-            yield Fault(place, "There are far more entries than the sample has responses.")
+            yield Fault(place, _("There are far more entries than the sample has responses."))
             return
         for response in responses:
             if response not in ids:
-                yield Fault(place, f"“{response[:40]}” is not a response of this sample.")
+                yield Fault(place, _("“%(response)s” is not a response of this sample.", response=response[:40]))
 
 
 def _scores(draft: DraftContent, rubric: Rubric) -> Iterator[Fault]:
     for response, marks in draft.scores.items():
         for key, score in list(marks.items())[:MOST_ENTRIES]:
             if key not in rubric.keys:
-                yield Fault(f"scores.{response[:40]}", f"“{key[:40]}” is not a criterion of this project.")
+                yield Fault(f"scores.{response[:40]}", _("“%(key)s” is not a criterion of this project.", key=key[:40]))
             elif not 1 <= score <= 5:
-                yield Fault(f"scores.{response[:40]}.{key}", f"A score is 1 to 5, not {score}.")
+                yield Fault(f"scores.{response[:40]}.{key}", _("A score is 1 to 5, not %(score)s.", score=score))
 
 
 def _texts(draft: DraftContent) -> Iterator[Fault]:
@@ -165,11 +166,18 @@ def _texts(draft: DraftContent) -> Iterator[Fault]:
     texts += [(f"spans.{number}", span.quote + span.note) for number, span in enumerate(draft.spans)]
     for place, text in texts:
         if len(text) > LONGEST_TEXT:
-            yield Fault(place, f"A text has at most {LONGEST_TEXT:,} characters; this one has {len(text):,}.")
+            yield Fault(
+                place,
+                _(
+                    "A text has at most %(longest_text)s characters; this one has %(text)s.",
+                    longest_text=f"{LONGEST_TEXT:,}",
+                    text=f"{len(text):,}",
+                ),
+            )
         if "\0" in text:
-            yield Fault(place, "The text holds a NUL character.")
+            yield Fault(place, _("The text holds a NUL character."))
         if not _is_unicode(text):
-            yield Fault(place, "The text holds half of a character (a lone surrogate).")
+            yield Fault(place, _("The text holds half of a character (a lone surrogate)."))
 
 
 def _is_unicode(text: str) -> bool:
@@ -181,31 +189,35 @@ def _missing(content: DraftContent, ids: list[str], rubric: Rubric) -> Iterator[
         marks = content.scores.get(response, {})
         for criterion in rubric.criteria:
             if criterion.key not in marks:
-                yield Fault(f"scores.{response}.{criterion.key}", f"A score for {criterion.name.lower()} is missing.")
+                yield Fault(
+                    f"scores.{response}.{criterion.key}",
+                    _("A score for %(lower)s is missing.", lower=criterion.name.lower()),
+                )
     for response in ids:
         if not content.reasons.get(response, "").strip():
-            yield Fault(f"reasons.{response}", "The reason for the scores is missing.")
+            yield Fault(f"reasons.{response}", _("The reason for the scores is missing."))
     if not content.rank_reason.strip():
-        yield Fault("rank_reason", "The reason for the ranking is missing.")
+        yield Fault("rank_reason", _("The reason for the ranking is missing."))
 
 
 def _ranking(content: DraftContent, ids: list[str]) -> Iterator[Fault]:
     ranked = [response for group in content.ranking for response in group]
     if not ranked:
-        yield Fault("ranking", "The ranking is missing.")
+        yield Fault("ranking", _("The ranking is missing."))
     elif sorted(ranked) != sorted(ids) or not all(content.ranking):
-        yield Fault("ranking", "The ranking must hold each response exactly once.")
+        yield Fault("ranking", _("The ranking must hold each response exactly once."))
 
 
 def _tie(content: DraftContent, sample: Sample) -> Iterator[Fault]:
     all_equal = len(content.ranking) == 1
     if content.tie and not all_equal:
-        yield Fault("tie", "A tie of all responses needs a ranking in which all are equal.")
+        yield Fault("tie", _("A tie of all responses needs a ranking in which all are equal."))
     if all_equal and not content.tie:
-        yield Fault("tie", "All responses are ranked equal: say that it is a tie, or rank them.")
+        yield Fault("tie", _("All responses are ranked equal: say that it is a tie, or rank them."))
     if not content.tie and (content.positive is not None or content.negative is not None):
         yield Fault(
-            "positive" if content.positive is not None else "negative", "This is written only where all responses tie."
+            "positive" if content.positive is not None else "negative",
+            _("This is written only where all responses tie."),
         )
     if content.tie:
         yield from _constructed(content, sample)
@@ -214,15 +226,15 @@ def _tie(content: DraftContent, sample: Sample) -> Iterator[Fault]:
 def _constructed(content: DraftContent, sample: Sample) -> Iterator[Fault]:
     """A tie asks for one of two: a correct response where all are poor, a spoilt one where all are good."""
     if (content.positive is None) == (content.negative is None):
-        yield Fault("positive", "A tie needs either a positive or a negative sample, and not both.")
+        yield Fault("positive", _("A tie needs either a positive or a negative sample, and not both."))
     if content.positive is not None and not content.positive.strip():
-        yield Fault("positive", "The positive sample is empty.")
+        yield Fault("positive", _("The positive sample is empty."))
     if content.negative is not None:
         base = next((r.text for r in sample.responses if str(r.id) == content.negative.base), "")
         if not content.negative.text.strip():
-            yield Fault("negative.text", "The negative sample is empty.")
+            yield Fault("negative.text", _("The negative sample is empty."))
         elif content.negative.text.strip() == base.strip():
             yield Fault(
                 "negative.text",
-                "The negative sample still equals the response that it is made from: put an error into it.",
+                _("The negative sample still equals the response that it is made from: put an error into it."),
             )

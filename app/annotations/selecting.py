@@ -12,13 +12,14 @@ from sqlalchemy.orm import aliased
 
 from app.annotations.tables import Annotation, Disagreement, Review, Revision
 from app.core.db import Session
+from app.core.language import N_
 from app.projects.tables import Project
 from app.tasks.tables import Flag, Task
 
 NOTHING = sa.cast(sa.literal("[]", sa.Text), JSONB)
 DRAWN_OF = 2**24
 NAMES = {
-    "all": "everything is reviewed",
+    "all": N_("everything is reviewed"),
     "newcomer": "a newcomer's",
     "drawn": "drawn",
     "disagreement": "disagreement",

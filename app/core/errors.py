@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.core.language import N_, gettext, told
+from app.core.language import N_, gettext
 
 
 class Refusal(Exception):
@@ -16,7 +16,7 @@ class Refusal(Exception):
     def __init__(self, what: str, where: str = "", advice: str = "") -> None:
         super().__init__(what)
         self.what, self.where = what, where
-        self.advice = advice or told(type(self).advice)
+        self.advice = advice or gettext(type(self).advice)
 
     @property
     def name(self) -> str:

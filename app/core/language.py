@@ -18,6 +18,7 @@ from pathlib import Path
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
+from markupsafe import Markup
 
 FOLDER = Path(__file__).resolve().parents[2] / "locale"
 LANGUAGES = {"en": "English", "zh-CN": "简体中文"}
@@ -98,6 +99,11 @@ def N_(message: str) -> str:
     return message
 
 
+def plain(message: str, **values: object) -> str:
+    """The sentence in English, for what is stored or kept for several readers: shown through `told`."""
+    return _filled(message, values)
+
+
 @lru_cache(maxsize=4096)
 def _told(language: str, text: str) -> str:
     translations = _translations(language)
@@ -109,12 +115,14 @@ def _told(language: str, text: str) -> str:
     return text
 
 
-def told(text: object) -> str:
+def told(text: object) -> str | Markup:
     """A stored or foreign English sentence in the reader's language; what is in no catalogue stays as it is.
 
     Jobs, recipes and the database know no languages. Their sentences are found in the catalogue again, filled ones
     (“12 lines were left out”) by the shape of the sentence they were made from."""
-    return _told(language(), str(text)) if text is not None else ""
+    if text is None or isinstance(text, Markup):
+        return text or ""
+    return _told(language(), str(text))
 
 
 def _filled(text: str, values: dict[str, object]) -> str:

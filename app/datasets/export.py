@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from app.core import storage
+from app.core.language import N_
 from app.core.language import gettext as _
 from app.datasets import reading
 from app.datasets.folder import line_of
@@ -185,7 +186,7 @@ def _media(dataset: Dataset) -> Iterator[Member]:
 
 
 FORMATS = {
-    "mm-rlhf": Format("dpo_pairs.jsonl", "The published keys, with media in a folder a category.", published),
-    "trl": Format("TRL preference", "Messages and images, a file a split.", trl),
-    "folder": Format("Dataset folder", "The frozen files themselves, with their sums.", whole_folder),
+    "mm-rlhf": Format("dpo_pairs.jsonl", N_("The published keys, with media in a folder a category."), published),
+    "trl": Format(N_("TRL preference"), N_("Messages and images, a file a split."), trl),
+    "folder": Format(N_("Dataset folder"), N_("The frozen files themselves, with their sums."), whole_folder),
 }

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from app.accounts.guard import Anyone, PlatformAdmin, SignedIn
 from app.core.db import Db, Session
 from app.core.html import page
+from app.core.language import gettext as _
 from app.overview import health, queries
 from app.projects.guard import Member, Seat
 from app.projects.queries import projects_of
@@ -66,24 +67,32 @@ def primary_action(session: Session, seat: Seat, counts: dict[str, int]) -> Prim
     at = f"/projects/{seat.project.slug}"
     if "admin" in seat.roles and not counts["samples"]:
         return Primary(
-            "Import samples", f"{at}/samples/import", "The project is empty: bring in images, questions and responses."
+            _("Import samples"),
+            f"{at}/samples/import",
+            _("The project is empty: bring in images, questions and responses."),
         )
     if "admin" in seat.roles and not counts["tasks"]:
         return Primary(
-            "Cut tasks", f"{at}/samples", "The samples are here; cut tasks from them so that people can annotate."
+            _("Cut tasks"), f"{at}/samples", _("The samples are here; cut tasks from them so that people can annotate.")
         )
     if "annotator" in seat.roles and counts["done"] < counts["tasks"] and "admin" not in seat.roles:
-        return Primary("Annotate", f"{at}/annotate", "Judge the next sample's responses. Your work is saved as you go.")
+        return Primary(
+            _("Annotate"), f"{at}/annotate", _("Judge the next sample's responses. Your work is saved as you go.")
+        )
     if "reviewer" in seat.roles and (waiting := queries.waiting_reviews(session, seat.project.id)):
-        return Primary("Review", f"{at}/reviews", f"{waiting} annotations wait for a verdict.")
+        return Primary(_("Review"), f"{at}/reviews", _("%(waiting)s annotations wait for a verdict.", waiting=waiting))
     if "researcher" in seat.roles and not counts["datasets"]:
-        return Primary("Freeze a dataset", f"{at}/datasets", "Turn the accepted annotations into preference pairs.")
+        return Primary(
+            _("Freeze a dataset"), f"{at}/datasets", _("Turn the accepted annotations into preference pairs.")
+        )
     if "researcher" in seat.roles:
-        return Primary("Open runs", f"{at}/runs", "Train a reward model, score the pairs, align a policy, and watch.")
+        return Primary(
+            _("Open runs"), f"{at}/runs", _("Train a reward model, score the pairs, align a policy, and watch.")
+        )
     if "reviewer" in seat.roles:
-        return Primary("Open quality", f"{at}/quality", "Nothing waits for a verdict. See how far people agree.")
+        return Primary(_("Open quality"), f"{at}/quality", _("Nothing waits for a verdict. See how far people agree."))
     return Primary(
-        "My annotations", f"{at}/annotations/mine", "No task is open right now. Look over what you have done."
+        _("My annotations"), f"{at}/annotations/mine", _("No task is open right now. Look over what you have done.")
     )
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from app.accounts.tables import User
 from app.core.db import Session, now
 from app.core.differences import word_diff
+from app.core.language import N_
 from app.projects.guard import Seat
 from app.projects.rubric import Rubric
 from app.projects.tables import EarlierGuidance, GuidanceReading, Project
@@ -104,7 +105,7 @@ def since(session: Session, project: Project, number: int) -> list[Change]:
 
 def _texts(guidelines: str, rubric: Rubric) -> dict[str, str]:
     """Place in words → text."""
-    texts = {"Guidelines": guidelines}
+    texts = {N_("Guidelines"): guidelines}
     for criterion in rubric.criteria:
         texts[criterion.name] = criterion.guidance
         texts[f"{criterion.name}: levels"] = " · ".join(criterion.levels)

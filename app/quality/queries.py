@@ -14,6 +14,7 @@ from sqlalchemy.orm import aliased, joinedload
 from app.accounts.tables import User
 from app.annotations.tables import BY_RULE, COUNTS_NO_MORE, STATES, Adjudication, Annotation, Review, Revision
 from app.core.db import Session
+from app.core.language import N_
 from app.projects.guard import Seat
 from app.quality.columns import Columns, Ints, Row, build
 from app.samples.tables import Response, Sample
@@ -146,7 +147,7 @@ def parts(session: Session, seat: Seat) -> dict[str, list[Part]]:
         .group_by(Sample.question_type, Sample.domain)
     ).all()
     found: dict[str, list[Part]] = {}
-    for title, place in (("Type", 0), ("Domain", 1)):
+    for title, place in ((N_("Type"), 0), (N_("Domain"), 1)):
         names = sorted({str(row[place]) for row in rows})
         of = {name: [row for row in rows if row[place] == name] for name in names}
         found[title] = [Part(name, sum(r[2] for r in of[name]), sum(r[3] for r in of[name])) for name in names]

@@ -14,6 +14,7 @@ from app.core import storage
 from app.core.db import Session, now
 from app.core.errors import NotFound
 from app.core.jobs import nudge
+from app.core.language import N_
 from app.core.language import gettext as _
 from app.core.settings import settings
 from app.datasets.tables import Dataset
@@ -181,7 +182,7 @@ def _refuse_wrong_source(session: Session, role: Role, source: Run) -> None:
 def _refuse_missing(kind: Kind, config: recipes.Config, inputs: dict[str, int]) -> None:
     for role in kind.roles:
         if role.name not in inputs and role.needed(config):
-            source = f"a run of {role.recipe}" if role.recipe else "a frozen dataset"
+            source = _("a run of %(recipe)s", recipe=role.recipe) if role.recipe else N_("a frozen dataset")
             raise InputMissing(
                 _(
                     "%(title)s needs %(lower)s: choose %(source)s.",

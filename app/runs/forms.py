@@ -137,7 +137,15 @@ def with_choices(session: Session, seat: Seat, form: Form) -> Form:
 def _choices(session: Session, seat: Seat, role: Role) -> list[Choice]:
     if not role.recipe:
         return [
-            Choice(each.id, f"{each.name}, version {each.version} · {each.counts.get('pairs', 0)} pairs")
+            Choice(
+                each.id,
+                _(
+                    "%(name)s, version %(version)s · %(get)s pairs",
+                    name=each.name,
+                    version=each.version,
+                    get=each.counts.get("pairs", 0),
+                ),
+            )
             for each in queries.datasets(session, seat)
         ]
     found = queries.usable_runs(session, seat, role.recipe)

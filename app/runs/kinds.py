@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.core import storage
 from app.core.db import Session
+from app.core.language import N_
 from app.core.language import gettext as _
 from app.runs.refusals import NoApprovedCritiques, OutputMissing
 from app.runs.tables import Approval, Checkpoint, Critique, Run, RunInput
@@ -45,13 +46,13 @@ def _never(config: Config) -> bool:
     return False
 
 
-DATASET = Role("dataset", "Dataset")
-CRITIQUES = Role("critiques", "Expanded critiques", "expand", _learns_expanded)
-GIVEN = Role("critiques", "Expanded critiques", "expand", _never)
-REWARD = Role("reward", "Reward model", "reward")
-JUDGE = Role("reward", "Reward model as judge", "reward", _never)
-SCORES = Role("scores", "Scored pairs", "score", _scales_beta)
-POLICY = Role("policy", "Aligned policy", "mm_dpo")
+DATASET = Role("dataset", N_("Dataset"))
+CRITIQUES = Role("critiques", N_("Expanded critiques"), "expand", _learns_expanded)
+GIVEN = Role("critiques", N_("Expanded critiques"), "expand", _never)
+REWARD = Role("reward", N_("Reward model"), "reward")
+JUDGE = Role("reward", N_("Reward model as judge"), "reward", _never)
+SCORES = Role("scores", N_("Scored pairs"), "score", _scales_beta)
+POLICY = Role("policy", N_("Aligned policy"), "mm_dpo")
 
 Finish = Callable[[Session, Run, Path], None]
 
@@ -208,23 +209,24 @@ def read_jsonl(path: Path, limit: int | None = None) -> Iterator[dict[str, Any]]
 
 KINDS = {
     "expand": Kind(
-        "expand", "Expand reasons", "Rewrites each terse human reason as a fuller critique, for people to approve.",
+        "expand", N_("Expand reasons"),
+        N_("Rewrites each terse human reason as a fuller critique, for people to approve."),
         (DATASET,), keep_critiques,
     ),
     "reward": Kind(
-        "reward", "Reward model", "Learns from the pairs to write a critique of a response and to score it.",
+        "reward", N_("Reward model"), N_("Learns from the pairs to write a critique of a response and to score it."),
         (DATASET, CRITIQUES), keep_checkpoint("reward"), learns_from_pairs=True, has_base=True,
     ),
     "score": Kind(
-        "score", "Score pairs", "Gives every response a reward and every pair its margin δ, by a reward model.",
+        "score", N_("Score pairs"), N_("Gives every response a reward and every pair its margin δ, by a reward model."),
         (DATASET, REWARD, GIVEN), needs_file("margins.jsonl"),
     ),
     "mm_dpo": Kind(
-        "mm_dpo", "MM-DPO", "Aligns a policy with the preferences; pairs with a wide margin pull harder.",
+        "mm_dpo", "MM-DPO", N_("Aligns a policy with the preferences; pairs with a wide margin pull harder."),
         (DATASET, SCORES), keep_checkpoint("policy"), learns_from_pairs=True, has_base=True,
     ),
     "evaluate": Kind(
-        "evaluate", "Evaluate", "Compares an aligned policy with its base on held-out samples, side by side.",
+        "evaluate", N_("Evaluate"), N_("Compares an aligned policy with its base on held-out samples, side by side."),
         (DATASET, POLICY, JUDGE), needs_file("evaluation.json"),
     ),
 }  # fmt: skip

@@ -157,9 +157,17 @@ def waits_for(session: Session, one: Run) -> list[str]:
         if each.from_run is None:
             continue
         if each.from_run.ended_at is None:
-            found.append(f"Run {each.from_run.id}, “{each.from_run.name}”, has to finish first.")
+            found.append(
+                _("Run %(id)s, “%(name)s”, has to finish first.", id=each.from_run.id, name=each.from_run.name)
+            )
         elif each.role == "critiques" and (open_ones := answers(session, each.from_run.id)["unanswered"]):
-            found.append(f"{open_ones} critiques of run {each.from_run.id} wait to be approved or declined.")
+            found.append(
+                _(
+                    "%(open_ones)s critiques of run %(id)s wait to be approved or declined.",
+                    open_ones=open_ones,
+                    id=each.from_run.id,
+                )
+            )
     return found
 
 

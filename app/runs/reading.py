@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from app.core import storage
+from app.core.language import gettext as _
 from app.runs.kinds import read_jsonl
 from app.runs.tables import Run
 from ml import config as recipes
@@ -65,11 +66,18 @@ def estimate(config: recipes.Config, dataset_id: int) -> str:
         return _training(config, size_of(dataset_id, "train"))
     size = size_of(dataset_id, getattr(config, "split", "all"))
     if isinstance(config, recipes.Expand):
-        return f"{min(size.reasons, config.limit or size.reasons):,} human reasons will be expanded."
+        return _(
+            "%(reasons)s human reasons will be expanded.",
+            reasons=f"{min(size.reasons, config.limit or size.reasons):,}",
+        )
     if isinstance(config, recipes.Evaluate):
         many = min(size.samples, config.limit or size.samples)
-        return f"{many:,} samples will be answered twice, by the policy and by its base."
-    return f"{size.responses:,} responses will be scored, and {size.pairs:,} pairs get a margin."
+        return _("%(many)s samples will be answered twice, by the policy and by its base.", many=f"{many:,}")
+    return _(
+        "%(responses)s responses will be scored, and %(pairs)s pairs get a margin.",
+        responses=f"{size.responses:,}",
+        pairs=f"{size.pairs:,}",
+    )
 
 
 def _training(config: recipes.Reward | recipes.MmDpo, size: Size) -> str:
@@ -77,9 +85,13 @@ def _training(config: recipes.Reward | recipes.MmDpo, size: Size) -> str:
     steps = config.epochs * ceil(ceil(samples / config.samples_per_batch) / config.accumulate)
     steps = min(steps, config.max_steps or steps)
     sequences = round(size.responses / size.samples * samples) if size.samples else 0
-    return (
-        f"{samples:,} training samples with about {sequences:,} sequences and {size.pairs:,} pairs an epoch: "
-        f"{steps:,} optimiser step{'' if steps == 1 else 's'}."
+    return _(
+        "%(samples)s training samples with about %(sequences)s sequences and %(pairs)s pairs "
+        "an epoch; optimiser steps in all: %(steps)s.",
+        samples=f"{samples:,}",
+        sequences=f"{sequences:,}",
+        pairs=f"{size.pairs:,}",
+        steps=f"{steps:,}",
     )
 
 

@@ -7,29 +7,31 @@ from typing import Any
 
 from app.core import storage
 from app.core.db import Session
+from app.core.language import N_
+from app.core.language import gettext as _
 from app.runs import queries, reading
 from app.runs.tables import Run
 
 LABELS = {
-    "win_rate": "Win rate",
-    "accuracy": "Accuracy",
+    "win_rate": N_("Win rate"),
+    "accuracy": N_("Accuracy"),
     "acc_plus": "ACC+",
-    "acc_given": "ACC, critiques given",
-    "acc_plus_given": "ACC+, critiques given",
-    "acc_own": "ACC, own critiques",
-    "acc_plus_own": "ACC+, own critiques",
-    "acc_none": "ACC, no critiques",
-    "acc_plus_none": "ACC+, no critiques",
-    "acc_train": "ACC, training samples",
-    "acc_held_out": "ACC, held-out samples",
-    "contradicted": "Contradicted pairs",
-    "mean_margin": "Mean margin δ",
-    "smallest_margin": "Smallest margin δ",
-    "largest_margin": "Largest margin δ",
-    "pairs": "Pairs",
-    "samples": "Samples",
-    "responses": "Responses",
-    "steps": "Steps",
+    "acc_given": N_("ACC, critiques given"),
+    "acc_plus_given": N_("ACC+, critiques given"),
+    "acc_own": N_("ACC, own critiques"),
+    "acc_plus_own": N_("ACC+, own critiques"),
+    "acc_none": N_("ACC, no critiques"),
+    "acc_plus_none": N_("ACC+, no critiques"),
+    "acc_train": N_("ACC, training samples"),
+    "acc_held_out": N_("ACC, held-out samples"),
+    "contradicted": N_("Contradicted pairs"),
+    "mean_margin": N_("Mean margin δ"),
+    "smallest_margin": N_("Smallest margin δ"),
+    "largest_margin": N_("Largest margin δ"),
+    "pairs": N_("Pairs"),
+    "samples": N_("Samples"),
+    "responses": N_("Responses"),
+    "steps": N_("Steps"),
 }
 
 
@@ -71,19 +73,19 @@ def _is_table(value: Any) -> bool:
 def _sides(evaluation: dict[str, Any]) -> list[tuple[str, Any]]:
     """Each side's own likelihoods, and what the policy gained on its base, which is the implicit reward."""
     each = evaluation.get("likelihood", {})
-    found = [(f"{side}'s likelihood a token", each.get(side)) for side in ("policy", "base")]
+    found = [(_("%(side)s's likelihood a token", side=side), each.get(side)) for side in ("policy", "base")]
     found.append((WORDS["implicit_reward"], evaluation.get("log_probability", {}).get("gain")))
     return [(title, table) for title, table in found if _is_table(table)]
 
 
 WORDS = {
-    "given": "with the critiques given",
-    "own": "with its own critiques",
-    "none": "without critiques",
-    "train": "training samples",
-    "held_out": "held-out samples",
-    "implicit_reward": "implicit reward: the policy's gain over its reference",
-    "likelihood": "policy's likelihood a token",
+    "given": N_("with the critiques given"),
+    "own": N_("with its own critiques"),
+    "none": N_("without critiques"),
+    "train": N_("training samples"),
+    "held_out": N_("held-out samples"),
+    "implicit_reward": N_("implicit reward: the policy's gain over its reference"),
+    "likelihood": N_("policy's likelihood a token"),
 }
 
 

@@ -91,7 +91,7 @@ def open_picture(content: bytes, where: str) -> Image.Image:
 def _why_unreadable(content: bytes, where: str, problem: Exception) -> Invalid:
     head = content[:2048].lstrip().lower()
     if head.startswith((b"<svg", b"<?xml", b"<!doctype")) and b"<svg" in content[:65536].lower():
-        return SvgRefused("This is an SVG document, which can carry scripts; export it as PNG.", where)
+        return SvgRefused(_("This is an SVG document, which can carry scripts; export it as PNG."), where)
     if isinstance(problem, UnidentifiedImageError):
-        return NotAnImage("This is no picture that we read (JPEG, PNG, WebP, GIF, BMP, TIFF).", where)
-    return TruncatedImage(f"The picture is cut off or damaged ({problem}).", where)
+        return NotAnImage(_("This is no picture that we read (JPEG, PNG, WebP, GIF, BMP, TIFF)."), where)
+    return TruncatedImage(_("The picture is cut off or damaged (%(problem)s).", problem=problem), where)

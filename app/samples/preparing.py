@@ -47,7 +47,7 @@ def main() -> None:
     except Refusal as refusal:
         answer = refusal.as_json()
     except MemoryError:
-        answer = TooCostly("The file needs more memory than one file may have.").as_json()
+        answer = TooCostly(_("The file needs more memory than one file may have.")).as_json()
     sys.stdout.write(orjson.dumps(answer).decode() + "\n")
 
 
@@ -161,8 +161,8 @@ def _in_srgb(image: Any) -> Any:
 def _damaged(problem: Exception) -> TruncatedImage | TooCostly:
     words = " ".join(str(problem).split())
     if "memory" in words:
-        return TooCostly("The file needs more memory than one file may have.")
-    return TruncatedImage(f"The picture is cut off or damaged ({words[-200:]}).")
+        return TooCostly(_("The file needs more memory than one file may have."))
+    return TruncatedImage(_("The picture is cut off or damaged (%(words)s).", words=words[-200:]))
 
 
 if __name__ == "__main__":
