@@ -29,6 +29,7 @@ import torch
 from benchmarks import easy_vqa_data
 from benchmarks.easy_vqa_data import COLOURS, SHAPES, Question
 from ml import tiny
+from ml.batching import chunks
 from ml.config import MmDpo, validate
 from ml.data import Dataset, Medium, Response, Sample, read_dataset
 from ml.folder import RunFolder, as_json, write_jsonl
@@ -36,7 +37,6 @@ from ml.models import load
 from ml.policy import Policy
 from ml.recipes import mm_dpo, reward, score
 from ml.teach import teach
-from ml.training import chunks
 
 GRID_K, GRID_W = (0.25, 0.5, 1.0), (0.1, 0.5, 1.0)
 TRUE, UNTRUE = ("clear", "terse"), ("evasive", "wrong")

@@ -57,6 +57,9 @@ class Training(Config):
         "Stop after this many optimiser steps; 0 is no limit.", "Optimisation", min=0, max=10_000_000)
     samples_per_batch: int = option(1,
         "Samples, with all their responses, that go through the model at once.", "Optimisation", min=1, max=256)
+    batch_tokens: int = option(0,
+        "Tokens at once, padding included: samples of like length share a batch; one that alone is longer is left out "
+        "and named. 0: a fixed number of samples.", "Optimisation", min=0, max=10_000_000, advanced=True)
     accumulate: int = option(8,
         "Batches whose gradients are averaged into one optimiser step.", "Optimisation", min=1, max=4096)
     schedule: str = option("cosine",

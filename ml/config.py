@@ -88,6 +88,15 @@ class Score(Config):
     split: str = option("all", "Samples to score.", "Data", choices=("all", "train", "held_out"))
     samples_per_batch: int = option(1,
         "Samples, with all their responses, that go through the model at once.", "Compute", min=1, max=256)
+    batch_tokens: int = option(0,
+        "Tokens at once, padding included: samples of like length share a batch; one that alone is longer is left out "
+        "and named. 0: a fixed number of samples.", "Compute", min=0, max=10_000_000, advanced=True)
+    writer: str = option("model",
+        "Who writes the critiques: the reward model here, or a server that serves its weights by OpenAI's protocol, "
+        "such as vLLM (CRITIC_BASE_URL and CRITIC_MODEL of the environment).",
+        "Generation", choices=("model", "server"), advanced=True)
+    concurrency: int = option(16,
+        "Critiques that the server is asked for at once.", "Generation", min=1, max=1024, advanced=True)
     max_response_tokens: int = option(1024,
         "Longer responses are cut, and a note says how many.", "Data", min=1, max=32_768)
     max_critique_tokens: int = option(512, "Longest critique that is generated or read.", "Generation", min=1, max=8192)

@@ -6,9 +6,11 @@ import base64
 import io
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 import httpx2
 from PIL import Image
@@ -20,6 +22,8 @@ AGAIN = {408, 409, 425, 429, 500, 502, 503, 504}
 """Statuses that may pass."""
 
 LONGEST_PAUSE = 60.0
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,12 @@ class Endpoint:
         return cls(url, environ.get("OPENAI_API_KEY", "").strip(), parameters, config.retries, client)
 
     def complete(self, prompt: str, images: Sequence[Image.Image] = ()) -> str:
+        """The answer to one question, as `chat` gives it."""
+        return self.chat([{"role": "user", "content": content(prompt, images)}])
+
+    def chat(self, messages: list[dict[str, Any]]) -> str:
         """The answer's text, stripped. Raises BadEndpoint after the last try, or at once where another is no use."""
-        body = {**self.parameters, "messages": [{"role": "user", "content": _content(prompt, images)}]}
+        body = {**self.parameters, "messages": messages}
         fault = ""
         for trial in range(self.retries + 1):
             try:
@@ -73,7 +81,23 @@ class Endpoint:
         return {"Authorization": f"Bearer {self.key}"} if self.key else {}
 
 
-def _content(prompt: str, images: Sequence[Image.Image]) -> Any:
+def ahead(ask: Callable[[Item], str], items: Iterable[Item], many: int) -> Iterator[tuple[Item, str]]:
+    """Answers in order, with at most `many` questions under way; none is started once the reader has gone."""
+    pool = ThreadPoolExecutor(many)
+    waiting = iter(items)
+    under_way: list[tuple[Item, Future[str]]] = [(each, pool.submit(ask, each)) for each in islice(waiting, many)]
+    try:
+        while under_way:
+            each, future = under_way.pop(0)
+            answer = future.result()
+            under_way += [(one, pool.submit(ask, one)) for one in islice(waiting, 1)]
+            yield each, answer
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def content(prompt: str, images: Sequence[Image.Image]) -> Any:
+    """A message's content: pictures as data URLs, then the words."""
     if not images:
         return prompt
     pictures = [{"type": "image_url", "image_url": {"url": _data_url(image)}} for image in images]

@@ -23,6 +23,10 @@ class NoExpander(Refused):
     """Neither an endpoint nor a local model is configured to expand reasons."""
 
 
+class NoCritic(Refused):
+    """Critiques are to come from a server, and none is named."""
+
+
 class BaseModelNotFound(Refused):
     """The base model's folder does not exist, or its id cannot be loaded."""
 
@@ -45,6 +49,10 @@ class BadPair(Refused):
 
 class NoPairs(Refused):
     """The dataset has no pair to learn from."""
+
+
+class TooLong(Refused):
+    """No sample fits into the batch's budget of tokens."""
 
 
 class NoScores(Refused):

@@ -116,6 +116,12 @@ class VisionLanguage:
         positions = [self.positions(prefix) for prefix in prefixes]
         return packing.packed(prefixes, suffixes, positions, self.pad, self.device)
 
+    def tokens_of(self, prefix: int, suffixes: Sequence[int]) -> int:
+        """Tokens that a sample's rows take, from the lengths of its prefix and of what follows."""
+        if self.unpackable:
+            return len(suffixes) * (prefix + max(suffixes, default=0))
+        return prefix + sum(suffixes)
+
     def positions(self, prefix: Prefix) -> Tensor:
         """Where the family puts a prefix's tokens: (1, P), or with M-RoPE (3, P)."""
         own = getattr(self.net.model, "get_rope_index", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -40,6 +41,14 @@ class Policy:
         sums, counts = self.model.log_probabilities(self.model.hidden(rows, seen), rows, self.chunk)
         keys = [(sample.id, each.id) for sample in samples for each in sample.responses]
         return Told(sums, counts, {key: place for place, key in enumerate(keys)}, rows.tokens)
+
+    def lengths(self, samples: Iterable[Sample]) -> dict[str, int]:
+        """Tokens that each sample takes with all its responses."""
+        return {sample.id: self._length(sample) for sample in samples}
+
+    def _length(self, sample: Sample) -> int:
+        behind = [len(self._suffix(each).ids) for each in sample.responses]
+        return self.model.tokens_of(self.prompts.length(sample), behind)
 
     @torch.no_grad()
     def respond(self, samples: list[Sample], max_new_tokens: int, temperature: float = 0.0) -> list[str]:

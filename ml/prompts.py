@@ -26,6 +26,7 @@ class Prompts:
         self.room = room
         self._kept: OrderedDict[str, tuple[Prefix, Any, int]] = OrderedDict()
         self._used = 0
+        self._lengths: dict[str, int] = {}
 
     def of(self, samples: list[Sample]) -> tuple[list[Prefix], list[Any]]:
         """Each sample's prefix and features. Features are made anew each time while the vision encoder learns."""
@@ -35,12 +36,21 @@ class Prompts:
             return prefixes, self.model.see_together(prefixes)
         return prefixes, [seen for _, seen in both]
 
+    def length(self, sample: Sample) -> int:
+        """Tokens of a sample's prefix: its pictures and question, never cut."""
+        if sample.id not in self._lengths:
+            self._lengths[sample.id] = len(self._prefix(sample).ids)
+        return self._lengths[sample.id]
+
+    def _prefix(self, sample: Sample) -> Prefix:
+        images = pictures.of_sample(sample, self.config.max_pixels, self.config.max_frames)
+        return self.model.encoder.prefix(sample.prompt, images)
+
     def _of(self, sample: Sample) -> tuple[Prefix, Any]:
         if sample.id in self._kept:
             self._kept.move_to_end(sample.id)
             return self._kept[sample.id][:2]
-        images = pictures.of_sample(sample, self.config.max_pixels, self.config.max_frames)
-        prefix = self.model.encoder.prefix(sample.prompt, images)
+        prefix = self._prefix(sample)
         seen = None if self.model.vision_trains else self.model.see(prefix)
         self._keep(sample.id, prefix, seen)
         return prefix, seen

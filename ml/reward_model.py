@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,6 +70,20 @@ class RewardModel:
         flat = [key for each in keys for key in each]
         rewards = self.head(hidden, rows.ends)
         return Judged(rewards, sums, counts, {key: place for place, key in enumerate(flat)}, rows.tokens)
+
+    def lengths(self, samples: Iterable[Sample], critiques: Mapping[Key, str] | None) -> dict[str, int]:
+        """Tokens that each sample takes with all its responses and critiques; None: the longest that it may write."""
+        return {sample.id: self._length(sample, critiques) for sample in samples}
+
+    def _length(self, sample: Sample, critiques: Mapping[Key, str] | None) -> int:
+        keys = [(sample.id, each.id) for each in sample.responses]
+        if critiques is None and self.critical:
+            asked = [len(self._question(sample, each.text).ids) for each in sample.responses]
+            behind = [each + self.critique_limit + len(self.model.encoder.end) for each in asked]
+        else:
+            given = critiques or {}
+            behind = [len(self._suffix(sample, key, given).ids) for key in keys if not self.critical or key in given]
+        return self.model.tokens_of(self.prompts.length(sample), behind)
 
     @torch.no_grad()
     def criticise(self, samples: list[Sample]) -> dict[Key, str]:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError
@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ml import adapters, parallel
+from ml.batching import Batch, batches_of, chunks
 from ml.config import MmDpo, Reward
 from ml.data import Sample
 from ml.errors import BadCheckpoint, ConfigError, Diverged, Stopped
@@ -31,11 +32,8 @@ UNTOUCHED = {"device", "evaluate_every", "sample_every", "checkpoint_every", "ke
 UNTOUCHED |= {"merge", "keep_best", "early_stop"}
 """Fields that may change between a stop and going on."""
 
-Batch = list[Sample]
 Plan = list[list[Batch]]
 """Batches of every optimiser step."""
-
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -69,19 +67,13 @@ class Figures:
     tokens: int
 
 
-def plan_of(samples: Sequence[Sample], config: Reward | MmDpo) -> Plan:
-    """Every step of the training in order: a fixed function of the samples, the seed and the number of processes."""
+def plan_of(samples: Sequence[Sample], config: Reward | MmDpo, lengths: Mapping[str, int] | None = None) -> Plan:
+    """Every step in order: a fixed function of the samples, their lengths, the seed and the number of processes."""
     steps: Plan = []
     for epoch in range(config.epochs):
-        order = torch.randperm(len(samples), generator=torch.Generator().manual_seed(config.seed * 1_000_003 + epoch))
-        shuffled = [samples[i] for i in order.tolist()]
-        steps += chunks(chunks(shuffled, config.samples_per_batch), config.accumulate * parallel.world())
+        batches = batches_of(samples, config, lengths or {}, config.seed * 1_000_003 + epoch)
+        steps += chunks(batches, config.accumulate * parallel.world())
     return steps[: config.max_steps or None]
-
-
-def chunks(items: Sequence[Item], size: int) -> list[list[Item]]:
-    """The items in their order, that many at a time."""
-    return [list(items[start : start + size]) for start in range(0, len(items), size)]
 
 
 def rate_at(step: int, total: int, config: Reward | MmDpo) -> float:

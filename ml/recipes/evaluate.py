@@ -10,6 +10,7 @@ import torch
 
 from ml import accuracy, checkpoints, pictures
 from ml.base import base_of
+from ml.batching import chunks
 from ml.config import Evaluate
 from ml.data import Dataset, Response, Sample, read_dataset
 from ml.errors import BadSample
@@ -18,7 +19,6 @@ from ml.length_control import length_controlled
 from ml.models import VisionLanguage, load
 from ml.policy import Policy
 from ml.reward_model import Key, RewardModel
-from ml.training import chunks
 
 SIDES = ("policy", "base")
 

@@ -7,16 +7,14 @@ written is not asked again, so a stopped run goes on where it was.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from collections.abc import Iterator
 from typing import Any
 
 from ml import pictures
 from ml.base import base_of
 from ml.config import Expand, expander_of
 from ml.data import Dataset, Response, Sample, read_dataset
-from ml.endpoint import Endpoint
+from ml.endpoint import Endpoint, ahead
 from ml.errors import MissingCritiques
 from ml.folder import RunFolder, as_json, ends_whole, read_lines
 
@@ -99,23 +97,8 @@ def by_endpoint(config: Expand, work: list[Work]) -> Iterator[tuple[Work, str, d
         return endpoint.complete(prompt_of(*each), images)
 
     parameters = {"expander": "endpoint", "url": endpoint.url, **endpoint.parameters, "images": config.send_images}
-    for each, text in _ahead(ask, work, config.concurrency):
+    for each, text in ahead(ask, work, config.concurrency):
         yield each, text, parameters
-
-
-def _ahead(ask: Callable[[Work], str], work: list[Work], many: int) -> Iterator[tuple[Work, str]]:
-    """Answers in order, with at most `many` questions under way; none is started once the reader has gone."""
-    pool = ThreadPoolExecutor(many)
-    waiting = iter(work)
-    under_way: list[tuple[Work, Future[str]]] = [(each, pool.submit(ask, each)) for each in islice(waiting, many)]
-    try:
-        while under_way:
-            each, future = under_way.pop(0)
-            answer = future.result()
-            under_way += [(one, pool.submit(ask, one)) for one in islice(waiting, 1)]
-            yield each, answer
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def by_model(config: Expand, work: list[Work]) -> Iterator[tuple[Work, str, dict[str, Any]]]:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ml import accuracy, checkpoints, losses, models, parallel, pictures
 from ml.base import base_of
+from ml.batching import Batch, batches_of, fitting
 from ml.config import MmDpo
 from ml.data import Dataset, Pair, Sample, need_pairs, read_dataset, read_margins
 from ml.errors import ConfigError, NoScores
@@ -16,7 +17,7 @@ from ml.folder import RunFolder, as_json, write_folder, write_text
 from ml.leaving import leave
 from ml.policy import Policy, Told
 from ml.reference import reference_of
-from ml.training import Batch, Loss, Sizes, Trainer, adapt, chunks, plan_of
+from ml.training import Loss, Sizes, Trainer, adapt, plan_of
 
 Key = tuple[str, str]
 
@@ -34,11 +35,14 @@ def run(folder: RunFolder, config: MmDpo) -> None:
 
     model = models.load(base, config, master=config.adapter == "full")
     policy = Policy(model, config, config.logit_chunk)
-    reference = reference_of(folder, policy, chunks([*train, *held_out], config.samples_per_batch))
+    lengths = policy.lengths([*train, *held_out]) if config.batch_tokens else {}
+    train = fitting(folder, train, config, lengths)
+    held_out = [sample for sample in held_out if lengths.get(sample.id, 0) <= config.batch_tokens]
+    reference = reference_of(folder, policy, batches_of([*train, *held_out], config, lengths))
     adapt(model, config)
     trainer = Trainer(folder, config, model)
-    learner = Learner(folder, config, dataset, policy, reference, margins)
-    plan = plan_of(train, config)
+    learner = Learner(folder, config, dataset, policy, reference, margins, lengths)
+    plan = plan_of(train, config, lengths)
 
     if not trainer.resume():
         learner.evaluate(0, held_out)
@@ -90,6 +94,7 @@ class Learner:
         policy: Policy,
         reference: dict[Key, float],
         margins: dict[Pair, float],
+        lengths: dict[str, int],
     ) -> None:
         self.folder = folder
         self.config = config
@@ -97,6 +102,7 @@ class Learner:
         self.policy = policy
         self.reference = reference
         self.margins = margins
+        self.lengths = lengths
 
     def size_of(self, batch: Batch) -> Sizes:
         return {"pairs": sum(len(self.dataset.pairs[sample.id]) for sample in batch)}
@@ -166,7 +172,7 @@ class Learner:
         sums: dict[Key, float] = {}
         means: dict[Key, float] = {}
         loss, count = 0.0, 0
-        for group in chunks(held_out, self.config.samples_per_batch):
+        for group in batches_of(held_out, self.config, self.lengths):
             self.folder.halt()
             pairs = [pair for sample in group for pair in self.dataset.pairs[sample.id]]
             with torch.no_grad():

@@ -9,12 +9,13 @@ from torch import Tensor
 
 from ml import accuracy, checkpoints, critiques, heads, losses, models, parallel, pictures
 from ml.base import base_of
+from ml.batching import Batch, batches_of, fitting
 from ml.config import Reward
 from ml.data import Dataset, Pair, Sample, need_pairs, read_dataset
 from ml.folder import RunFolder, as_json, write_folder, write_text
 from ml.leaving import leave
 from ml.reward_model import Judged, Key, RewardModel
-from ml.training import Batch, Loss, Sizes, Trainer, adapt, chunks, plan_of
+from ml.training import Loss, Sizes, Trainer, adapt, plan_of
 
 
 def run(folder: RunFolder, config: Reward) -> None:
@@ -31,9 +32,11 @@ def run(folder: RunFolder, config: Reward) -> None:
     head = heads.score_head(model, config.head_dropout)
     judge = RewardModel(model, head, config, config.critiques != "none", config.logit_chunk)
     trainer = Trainer(folder, config, model, head)
-    learner = Learner(folder, config, dataset, judge, given)
-    train = [sample for sample in train if learner.pairs_of([sample])]
-    plan = plan_of(train, config)
+    lengths = judge.lengths([*train, *held_out], given) if config.batch_tokens else {}
+    learner = Learner(folder, config, dataset, judge, given, lengths)
+    train = fitting(folder, [sample for sample in train if learner.pairs_of([sample])], config, lengths)
+    held_out = [sample for sample in held_out if lengths.get(sample.id, 0) <= config.batch_tokens]
+    plan = plan_of(train, config, lengths)
 
     if not trainer.resume():
         learner.evaluate(0, held_out)
@@ -48,13 +51,20 @@ class Learner:
     """What the loop asks of this recipe: the loss of a batch, and evaluations on the way."""
 
     def __init__(
-        self, folder: RunFolder, config: Reward, dataset: Dataset, judge: RewardModel, given: dict[Key, str]
+        self,
+        folder: RunFolder,
+        config: Reward,
+        dataset: Dataset,
+        judge: RewardModel,
+        given: dict[Key, str],
+        lengths: dict[str, int],
     ) -> None:
         self.folder = folder
         self.config = config
         self.dataset = dataset
         self.judge = judge
         self.given = given
+        self.lengths = lengths
 
     def loss_of(self, batch: Batch) -> Loss:
         """Each response goes through the model once; every pair's loss is read off the rewards."""
@@ -140,7 +150,8 @@ class Learner:
 
     def _evaluated(self, mode: str, held_out: list[Sample]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         critiques = {"given": self.given, "own": None, "none": {}}[mode]
-        rewards, _ = self.judge.rewards(chunks(held_out, self.config.samples_per_batch), critiques, self._progress)
+        groups = batches_of(held_out, self.config, self.lengths)
+        rewards, _ = self.judge.rewards(groups, critiques, self._progress)
         margins = accuracy.margins_of(self.dataset, held_out, rewards)
         wrong = [
             {"sample": pair.sample, "chosen": pair.chosen, "rejected": pair.rejected, "margin": margin}

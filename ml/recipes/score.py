@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from typing import Any
 
 from ml import accuracy, critiques, pictures
+from ml.batching import batches_of, fitting
 from ml.config import Score
-from ml.data import Dataset, Pair, read_dataset
-from ml.folder import RunFolder, as_json, write_jsonl, write_text
+from ml.critic_server import CriticServer
+from ml.data import Dataset, Pair, Sample, read_dataset
+from ml.folder import RunFolder, as_json, ends_whole, read_lines, write_jsonl, write_text
 from ml.reward_model import Key, RewardModel
-from ml.training import chunks
 
 
 def run(folder: RunFolder, config: Score) -> None:
@@ -24,7 +26,11 @@ def run(folder: RunFolder, config: Score) -> None:
         folder.progress("score", done, total)
         folder.halt()
 
-    rewards, used = judge.rewards(chunks(samples, config.samples_per_batch), known, watch)
+    if known is None and config.writer == "server":
+        known = written_by_server(folder, config, judge, samples)
+    lengths = judge.lengths(samples, known) if config.batch_tokens else {}
+    samples = fitting(folder, samples, config, lengths)
+    rewards, used = judge.rewards(batches_of(samples, config, lengths), known, watch)
     lacking = sum(len(sample.responses) for sample in samples) - len(rewards)
     if lacking:
         folder.note(f"{lacking} responses have no given critique, so they and their pairs have no score", "warning")
@@ -33,6 +39,23 @@ def run(folder: RunFolder, config: Score) -> None:
     write_jsonl(folder.output / "rewards.jsonl", (reward_row(key, value, used) for key, value in rewards.items()))
     write_jsonl(folder.output / "margins.jsonl", (margin_row(dataset, p, value) for p, value in margins.items()))
     finish(folder, dataset, margins, len(rewards))
+
+
+def written_by_server(folder: RunFolder, config: Score, judge: RewardModel, samples: list[Sample]) -> dict[Key, str]:
+    """Critiques by a server of the model's weights, kept as they come: a stopped run asks for the rest alone."""
+    path = folder.path / "critiques.jsonl"
+    kept = {(row["sample"], row["response"]): row["text"] for row in read_lines(path)}
+    left = [(s, each) for s in samples for each in s.responses if (s.id, each.id) not in kept]
+    server = CriticServer.from_environment(config, judge.model.encoder, os.environ)
+    with path.open("ab") as file:
+        file.write(b"" if ends_whole(path) else b"\n")
+        for done, ((sample, response), text) in enumerate(server.write(left), len(kept) + 1):
+            kept[sample.id, response.id] = text
+            file.write((as_json({"sample": sample.id, "response": response.id, "text": text}) + "\n").encode())
+            file.flush()
+            folder.progress("critiques", done, len(kept) + len(left))
+            folder.halt()
+    return kept
 
 
 def reward_row(key: Key, reward: float, critiques: dict[Key, str]) -> dict[str, Any]:
