@@ -14,26 +14,68 @@ from pathlib import Path
 from typing import Any
 
 
-class Meter:
-    """CPU and wall seconds since it was started, and the process's peak memory."""
+def measured(work: Callable[[], object], asked: dict[str, Any]) -> dict[str, float]:
+    """Run it once: its operations if `asked` says count, else CPU and wall seconds and the process's peak memory.
 
-    def __init__(self) -> None:
-        self.start()
+    `grown_mib` is what the peak adds to what was there before: libraries and weights. On CUDA memory is the device's.
+    """
+    if asked["count"]:
+        return {"flops": flops_of(work)}
+    on_cuda = asked["device"] == "cuda"
+    before = _device_mib() if on_cuda else _resident_mib()
+    cpu, wall = time.process_time(), time.perf_counter()
+    work()
+    peak = _device_mib(peak=True) if on_cuda else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    found = {"cpu_seconds": time.process_time() - cpu, "wall_seconds": time.perf_counter() - wall}
+    found |= {"peak_mib": peak, "grown_mib": peak - before}
+    return found | ({"matrix_rate": matrix_rate()} if on_cuda else {})
 
-    def start(self) -> None:
-        self.cpu, self.wall = time.process_time(), time.perf_counter()
 
-    def read(self) -> dict[str, float]:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-        return {
-            "cpu_seconds": time.process_time() - self.cpu,
-            "wall_seconds": time.perf_counter() - self.wall,
-            "peak_mib": peak,
-        }
+def _resident_mib() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
+
+
+def _device_mib(peak: bool = False) -> float:
+    """Memory that tensors hold on the device, once all work given to it is done."""
+    import torch
+
+    torch.cuda.synchronize()
+    return (torch.cuda.max_memory_allocated() if peak else torch.cuda.memory_allocated()) / 2**20
+
+
+def matrix_rate(size: int = 8192, repeats: int = 20) -> float:
+    """Floating-point operations a second that the device reaches on one large bf16 product."""
+    import torch
+
+    one = torch.randn(size, size, device="cuda", dtype=torch.bfloat16)
+    one @ one
+    torch.cuda.synchronize()
+    began = time.perf_counter()
+    for _ in range(repeats):
+        one @ one
+    torch.cuda.synchronize()
+    return repeats * 2 * size**3 / (time.perf_counter() - began)
+
+
+def ratios(peer: dict[str, Any], ours: dict[str, Any]) -> dict[str, float]:
+    names = ("cpu_seconds", "wall_seconds", "peak_mib", "grown_mib", "flops")
+    return {name: peer[name] / ours[name] for name in names if name in ours}
+
+
+def on_device(found: list[dict[str, Any]]) -> str:
+    """What both sides make of the device: operations a second as a share of its measured matrix rate."""
+    lines = ["| image tokens | K | side | seconds a sample | share of the matrix rate |", "|---|---|---|---|---|"]
+    for one in found:
+        for name in ("ours", "trl"):
+            side = one[name]
+            seconds = side["wall_seconds"] / one["samples"]
+            share = side["flops"] / seconds / side["matrix_rate"]
+            lines.append(f"| {one['tokens']} | {one['responses']} | {name} | {seconds:.3f} | {share:.0%} |")
+    return "\n".join(lines)
 
 
 def flops_of(work: Callable[[], object]) -> float:
-    """Floating-point operations of matrix products, as torch counts them (a CPU's masked attention it does not)."""
+    """Floating-point operations of matrix products, as torch counts them (but not in the CPU's attention)."""
     from torch.utils.flop_counter import FlopCounterMode
 
     counter = FlopCounterMode(display=False)

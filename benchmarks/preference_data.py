@@ -17,7 +17,7 @@ from ml import tiny
 CELL = 16
 """A picture costs one token for each square of so many pixels, with the tiny model's processor."""
 
-WORDS = "the a small large red green blue round square thing stands lies beside behind above of on and".split()  # noqa: SIM905
+WORDS = "a small large red green blue round square thing stands lies beside behind above the and is not".split(" ")  # noqa: SIM905
 
 
 def write(folder: Path, samples: int, responses: int, image_tokens: int, words: int, seed: int = 0) -> Path:
@@ -67,8 +67,7 @@ def _text(words: int, draw: random.Random) -> str:
     return " ".join(draw.choice(WORDS) for _ in range(words))
 
 
-def model(folder: Path, *, width: int, layers: int, vision_width: int, vision_layers: int) -> int:
+def model(folder: Path, *, width: int, layers: int) -> int:
     """A Qwen2-VL of random weights whose processor takes pictures as they are. Returns the number of its weights."""
-    sizes = {"width": width, "layers": layers, "vision_width": vision_width, "vision_layers": vision_layers}
-    texts = [" ".join(WORDS)] * 4
-    return tiny.build(folder, texts, vocabulary=32_000, max_pixels=4096 * CELL * CELL, **sizes)
+    sizes = {"width": width, "layers": layers, "vision_width": 128, "vision_layers": 2, "vocabulary": 32_000}
+    return tiny.build(folder, [" ".join(WORDS)] * 4, max_pixels=4096 * CELL * CELL, **sizes)
