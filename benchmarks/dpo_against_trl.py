@@ -40,6 +40,7 @@ def ours(asked: dict[str, Any]) -> dict[str, Any]:
 
     folder = RunFolder(Path(asked["place"]) / f"run-{os.getpid()}")
     folder.path.mkdir()
+    os.environ["ML_CACHE"] = str(folder.path / "cache")  # the reference is computed here, not read from an earlier run
     config: Any = validate("mm_dpo", _config(asked))
     dataset = read_dataset(Path(asked["data"]))
     train = list(dataset.samples.values())[: 1 if asked["count"] else None]

@@ -64,10 +64,12 @@ class Setting:
         self.model.train()
         told = []
         for step in self.steps:
-            total = sum(len(pairs) for _, pairs in step)
+            sizes = [self.learner.size_of([sample]) for sample, _ in step]
+            totals = {name: sum(size[name] for size in sizes) for name in sizes[0]}
             losses = []
-            for sample, pairs in step:
-                loss = self.learner.loss_of([sample]).loss * (len(pairs) / total)
+            for sample, _ in step:
+                sums = self.learner.loss_of([sample]).sums
+                loss = torch.stack([each / max(1, totals[name]) for name, each in sums.items()]).sum()
                 torch.autograd.backward(loss)
                 losses.append(float(loss.detach()))
             optimizer.step()
