@@ -1,8 +1,8 @@
 """python -m ml safety FILE: the safety table (method's §8) from judged outputs, printed as one JSON object.
 
-A line of FILE is `{"task", …}` of one output, with what a judge said of it: for `adversarial` whether it describes the attack's
-content (`attacked`) or the picture's own (`original`); for the jailbreaks whether the attack succeeded and whether the
-model refused; for `risk` whether it named the risk (`identified`); for `nsfw_text` and `nsfw_image` whether it refused.
+A line of FILE is `{"task", …}` of one output with what a judge said of it. For `adversarial`: whether it describes the
+attack's content (`attacked`) or the picture's own (`original`). For the jailbreaks: whether the attack succeeded and
+whether the model refused. For `risk`: whether it named the risk (`identified`). For NSFW: whether it refused.
 """
 
 from __future__ import annotations
