@@ -88,7 +88,7 @@ def people_page(request: Request, session: Db, seat: Watcher) -> Response:
         request,
         "quality/people.html",
         persons=sorted(persons, key=lambda each: (-len(each.signs), each.name)),
-        reliable=reports.learnt(kept).judged.sum() > 0,
+        gold=queries.gold(session, seat),
         fewest=people.FEWEST,
         sure=people.SURE,
     )
@@ -96,7 +96,7 @@ def people_page(request: Request, session: Db, seat: Watcher) -> Response:
 
 @router.get("/people.csv")
 def people_sheet(session: Db, seat: Watcher) -> Response:
-    return sheets.persons(reports.persons(session, seat, reports.of(session, seat)))
+    return sheets.persons(reports.persons(session, seat, reports.of(session, seat)), queries.gold(session, seat))
 
 
 @router.get("/people/{user_id:int}")
@@ -115,6 +115,7 @@ def person_page(request: Request, session: Db, seat: Watcher, user_id: int) -> R
         request,
         "quality/person.html",
         person=person,
+        gold=queries.gold(session, seat).get(user_id, (0, 0)),
         rubric=seat.rubric,
         own=people.distribution(own),
         overall=people.distribution(kept.columns),

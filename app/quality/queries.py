@@ -18,6 +18,7 @@ from app.core.language import N_
 from app.projects.guard import Seat
 from app.quality.columns import Columns, Ints, Row, build
 from app.samples.tables import Response, Sample
+from app.tasks.record_tables import Gold, GoldCheck
 from app.tasks.tables import Task
 
 
@@ -201,6 +202,17 @@ def lengths(session: Session, seat: Seat) -> tuple[Ints, Ints]:
     ).all()
     found = np.array([tuple(row) for row in rows], dtype=np.int64).reshape(-1, 2)
     return found[:, 0], found[:, 1]
+
+
+def gold(session: Session, seat: Seat) -> dict[int, tuple[int, int]]:
+    """User → gold samples that they met, and that they judged."""
+    rows = session.execute(
+        sa.select(GoldCheck.user_id, sa.func.count().filter(GoldCheck.passed), sa.func.count())
+        .join(Gold, Gold.id == GoldCheck.gold_id)
+        .where(Gold.project_id == seat.project.id)
+        .group_by(GoldCheck.user_id)
+    )
+    return {user: (met, judged) for user, met, judged in rows}
 
 
 def final(session: Session, seat: Seat) -> Columns:

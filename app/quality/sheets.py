@@ -71,20 +71,21 @@ def matrix(cells: dict[tuple[int, int], Figure], names: dict[int, str]) -> Respo
 
 PERSON = (
     *("annotator", "done", "active minutes", "median seconds", "accepted", "corrected", "returned", "rejected"),
-    *("reliability", "reviewers left", "reviewed", "same marks"),
+    *("reliability", "reviewers left", "reviewed", "same marks", "gold met", "gold judged"),
     *("like others", "expected", "z", "annotations", "earlier wins", "expected", "z", "annotations"),
     *("longer wins", "expected", "z", "annotations", "marks above others", "expected", "z", "annotations", "signs"),
 )
 
 
-def persons(found: list[Person]) -> Response:
-    return sheet("annotators", PERSON, map(_person, found))
+def persons(found: list[Person], gold: dict[int, tuple[int, int]]) -> Response:
+    return sheet("annotators", PERSON, (_person(each, *gold.get(each.user, (0, 0))) for each in found))
 
 
-def _person(each: Person) -> list[Any]:
+def _person(each: Person, gold_met: int, gold_judged: int) -> list[Any]:
     return [
         *(each.name, each.done, each.minutes, each.pace, each.accepted, each.state("corrected"), each.returned),
         *(each.state("rejected"), each.reliability, each.reviewers, each.reviewed, each.straight),
+        *(gold_met, gold_judged),
         *_mean(each.others),
         *_mean(each.place),
         *_mean(each.length),
