@@ -210,6 +210,7 @@ def measure(context: BrowserContext, url: str, password: str, rounds: int) -> di
 def annotate(page: Page) -> float:
     """One whole annotation by keys; milliseconds from the key that submits to the next page's being usable."""
     before = page.url
+    page.wait_for_timeout(200)  # eyes come before fingers
     for score in "543254325432":
         page.keyboard.press(score)
     page.keyboard.press("n")
