@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import cache
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
@@ -47,13 +48,21 @@ def _files_of(package: str) -> tuple[str, ...]:
 
 
 def export(medium: DemoMedium, folder: Path) -> list[Path]:
-    """Write the picture, or a video's frames in order, into the folder; returns the files. Raises MediumMissing."""
+    """Write the picture, or a video and its frames in order, into the folder; returns the pictures.
+
+    Raises MediumMissing.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     source = find(medium)
     if medium.kind == "image":
         return [_write(_open(source), folder / f"{medium.key}.jpg")]
+    shutil.copyfile(source, folder / film_name(medium))
     frames = _frames(source, medium.frames)
     return [_write(frame, folder / f"{medium.key}-{number:02}.jpg") for number, frame in enumerate(frames, 1)]
+
+
+def film_name(medium: DemoMedium) -> str:
+    return f"{medium.key}{Path(medium.file).suffix}"
 
 
 def _open(path: Path) -> Image.Image:

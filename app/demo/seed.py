@@ -96,11 +96,12 @@ def _line(sample: content.DemoSample, files: dict[str, list[Path]]) -> bytes:
     """The sample as a line of an import file."""
     shown = [content.media()[key] for key in sample.media]
     names = [file.name for medium in shown for file in files[medium.key]]
+    film = {"video": media.film_name(shown[0]), "frames": names}
     return orjson.dumps(
         {
             "id": sample.key,
             "prompt": sample.prompt,
-            "video" if shown[0].kind == "video" else "images": names,
+            **(film if shown[0].kind == "video" else {"images": names}),
             "domain": sample.domain,
             "question_type": sample.question_type,
             "responses": [{"model": reply.model, "text": reply.text} for reply in sample.responses],
