@@ -13,6 +13,7 @@ from app.core.db import Session
 from app.core.errors import NotFound
 from app.projects.guard import Seat
 from app.samples.tables import Sample
+from app.tasks.record_tables import Gold
 from app.tasks.tables import Task
 
 PAGE = 50
@@ -93,6 +94,11 @@ def adjudicated(session: Session, project_id: int) -> dict[int, Adjudication]:
         .order_by(Adjudication.sample_id, Adjudication.number.desc())
     )
     return {row.sample_id: row for row in session.scalars(query)}
+
+
+def gold(session: Session, sample_id: int) -> Gold | None:
+    """The right answer of a sample, where one is known."""
+    return session.scalar(sa.select(Gold).where(Gold.sample_id == sample_id, Gold.retired_at.is_(None)))
 
 
 def mine(session: Session, seat: Seat, before_id: int | None = None) -> list[Annotation]:

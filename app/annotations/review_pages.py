@@ -18,6 +18,7 @@ from app.core.db import Db
 from app.core.html import page, redirect
 from app.core.language import gettext as _
 from app.projects.guard import Overseer, Reviewer
+from app.tasks.record_tables import GoldCheck
 from app.tasks.tables import FLAG_KINDS
 
 router = APIRouter(prefix="/projects/{slug}")
@@ -87,6 +88,8 @@ def review_page(request: Request, session: Db, seat: Overseer, annotation_id: in
         disagreement=comparison.of(annotation, others),
         why=looking.why_waiting(session, annotation),
         names=NAMES,
+        gold=queries.gold(session, annotation.sample_id),
+        gold_check=session.get(GoldCheck, annotation.task_id),
         decided=queries.adjudication(session, annotation.sample_id),
         why_not="" if may is True else may,
         look=look,

@@ -34,6 +34,7 @@ def _asked(
     later_percent: Short = "",
     disagreement_above: Short = "",
     flagged: Short = "",
+    gold_failures: Short = "",
     unselected: Short = "",
 ) -> Rules | None:
     """The rules to try out; None where the page is opened without any."""
@@ -44,6 +45,7 @@ def _asked(
         later_percent=later_percent,
         disagreement_above=disagreement_above,
         flagged=bool(flagged),
+        gold_failures=bool(gold_failures),
         unselected=unselected or "wait",
     )
 
@@ -69,6 +71,7 @@ def change_rules(
     newcomer_first: Annotated[str, Form(max_length=20)] = "0",
     disagreement_above: Annotated[str, Form(max_length=20)] = "",
     flagged: Annotated[str, Form(max_length=20)] = "",
+    gold_failures: Annotated[str, Form(max_length=20)] = "",
     unselected: Annotated[str, Form(max_length=20)] = "wait",
 ) -> Response:
     rules = _given(
@@ -76,6 +79,7 @@ def change_rules(
         later_percent=later_percent,
         disagreement_above=disagreement_above,
         flagged=bool(flagged),
+        gold_failures=bool(gold_failures),
         unselected=unselected,
     )
     sampling.change_rules(session, seat.user, seat.project, rules)

@@ -14,6 +14,7 @@ from app.annotations.tables import Annotation, Disagreement, Review, Revision
 from app.core.db import Session
 from app.core.language import N_
 from app.projects.tables import Project
+from app.tasks.record_tables import GoldCheck
 from app.tasks.tables import Flag, Task
 
 NOTHING = sa.cast(sa.literal("[]", sa.Text), JSONB)
@@ -24,6 +25,7 @@ NAMES = {
     "drawn": "drawn",
     "disagreement": "disagreement",
     "flagged": "flagged",
+    "gold": "failed gold",
 }
 """The rules' names, as people read why something is in the queue."""
 
@@ -38,12 +40,19 @@ class Rules(BaseModel):
     """How many of a hundred later ones are drawn."""
     disagreement_above: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
     flagged: bool = False
+    gold_failures: bool = False
+    """Annotations of gold samples that miss what is expected there."""
     unselected: Literal["wait", "accept"] = "wait"
     """What becomes of the others: they wait as they are, or are accepted by rule once their sample is done."""
 
     @property
     def select_all(self) -> bool:
         return self.later_percent >= 100
+
+    @property
+    def has_reasons(self) -> bool:
+        """Whether anything but the draw selects."""
+        return bool(self.newcomer_first or self.flagged or self.gold_failures or self.disagreement_above is not None)
 
     @property
     def accepting(self) -> bool:
@@ -86,7 +95,9 @@ def _latest(project: Project, sample_ids: Sequence[int] | None) -> sa.Select[*tu
 
 def _why(session: Session, project: Project, rules: Rules, sample_ids: Sequence[int] | None) -> sa.ColumnElement[Any]:
     """The names of the rules that select an annotation, as a JSON array."""
-    if rules.select_all and not (rules.newcomer_first or rules.flagged or rules.disagreement_above is not None):
+    if rules.select_all and not (
+        rules.newcomer_first or rules.flagged or rules.gold_failures or rules.disagreement_above is not None
+    ):
         return sa.cast(sa.literal('["all"]', sa.Text), JSONB)
     named = [sa.case((rule, name)) for name, rule in selecting(session, project, rules, sample_ids).items()]
     return sa.func.to_jsonb(sa.func.array_remove(array(named), sa.cast(sa.null(), sa.Text))) if named else NOTHING
@@ -107,6 +118,8 @@ def selecting(
         )
     if rules.flagged:
         found["flagged"] = is_flagged()
+    if rules.gold_failures:
+        found["gold"] = sa.exists().where(GoldCheck.task_id == Annotation.task_id, ~GoldCheck.passed)
     return found
 
 

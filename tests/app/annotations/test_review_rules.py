@@ -18,7 +18,7 @@ from app.annotations.tables import Annotation, Waiting
 from app.core.db import transaction
 from app.projects.guard import Seat
 from app.projects.tables import Project
-from app.tasks import flags
+from app.tasks import flags, gold
 from tests import cast
 from tests.app.annotations import desk
 
@@ -159,3 +159,22 @@ def test_of_two_who_submit_at_once_the_second_sees_the_first(session: Session) -
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(submit, (bob, dora)))
     assert sorted(why(session).values()) == [["disagreement"]] * 2
+
+
+def test_an_annotation_that_misses_gold_is_selected_and_its_reviewer_sees_the_right_answer(
+    client: TestClient, session: Session
+) -> None:
+    bob, rosa = story(session, 2, Rules(later_percent=0, gold_failures=True))
+    held = desk.lease(session, bob)
+    best = str(held.task.sample.responses[0].id)
+    seat = cast.seat(session, rosa.project.members[0].user, rosa.project)
+    expected = {best: {"helpfulness": 1}}
+    gold.make(session, seat, held.sample_id, "hidden", expected, [], 1, "The first is not helpful at all.")
+    session.expire_all()  # as the next request would find it
+    missed = actions.submit(session, bob, held.task_id, desk.content(held.task.sample), "key", 9.0)
+    other = desk.annotate(session, bob)
+    assert (why(session)[missed.id], why(session)[other.id]) == (["gold"], [])
+    cast.sign_in(client, session, rosa.user)
+    page = client.get(f"/projects/streets/reviews/{missed.id}").text
+    assert "The first is not helpful at all." in page
+    assert "0 of 1 met" in page
