@@ -91,7 +91,7 @@ export function mountRanking(root, store, say) {
     const again = root.querySelector(`[data-id="${id}"] [data-act="${button.dataset.act}"]`);
     (again ?? root.querySelector(`[data-id="${id}"] button`))?.focus();
   });
-  root.querySelector("[data-clear]").addEventListener("click", () => ((order = []), (gaps = []), write(), say("Ranking cleared")));
+  root.querySelector("[data-clear]").addEventListener("click", () => ((order = []), (gaps = []), write(), say(_("Ranking cleared"))));
   byScores.addEventListener("click", () => {
     ({ order, gaps } = orderByScores(store));
     suggest();
