@@ -16,7 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 CATALOGUES = sorted((ROOT / "locale").glob("*/LC_MESSAGES/assay.po"))
 JINJA = r"\{\{.*?\}\}|\{%.*?%\}"
 TOKEN = re.compile(
-    r"(?P<skip>\{#.*?#\}|<!--.*?-->|\{%-?\s*(?:trans\b|set \w+ ?%\}).*?end(?:trans|set)\s*-?%\}|<(?P<raw>script|code|kbd|pre|svg)\b.*?</(?P=raw)>)"
+    r"(?P<skip>\{#.*?#\}|<!--.*?-->|\{%-?\s*(?:trans\b|set \w+ ?%\}).*?end(?:trans|set)\s*-?%\}"
+    r"|<(?P<raw>script|code|kbd|pre|svg)\b.*?</(?P=raw)>)"
     rf"|(?P<jinja>{JINJA})|(?P<tag><[!/a-zA-Z](?:{JINJA}|[^>])*>)|(?P<text>(?:(?!\{{[#%{{]|<[!/a-zA-Z]).)+)",
     re.S,
 )
