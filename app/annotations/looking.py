@@ -13,6 +13,7 @@ from app.annotations.disagreement import level
 from app.annotations.selecting import NOTHING, is_flagged
 from app.annotations.tables import BY_RULE, STATES, Annotation, Disagreement, Review, Revision, Waiting
 from app.core.db import Session
+from app.core.language import N_
 from app.projects.guard import Seat
 from app.samples.tables import Sample
 
@@ -21,7 +22,7 @@ State = Literal[
     "waiting", "unselected", "accepted", "by_rule", "corrected", "returned", "rejected", "adjudicated", "set_aside"
 ]
 Order = Literal["oldest", "newest", "disagreement"]
-WORDS: dict[str, str] = {"unselected": "not selected", "by_rule": BY_RULE, "set_aside": "set aside"}
+WORDS: dict[str, str] = {"unselected": N_("not selected"), "by_rule": BY_RULE, "set_aside": N_("set aside")}
 """States whose name in addresses is not what people read."""
 
 _value = sa.func.coalesce(Disagreement.value, -1.0)

@@ -21,11 +21,11 @@ NOTHING = sa.cast(sa.literal("[]", sa.Text), JSONB)
 DRAWN_OF = 2**24
 NAMES = {
     "all": N_("everything is reviewed"),
-    "newcomer": "a newcomer's",
-    "drawn": "drawn",
-    "disagreement": "disagreement",
-    "flagged": "flagged",
-    "gold": "failed gold",
+    "newcomer": N_("a newcomer's"),
+    "drawn": N_("drawn"),
+    "disagreement": N_("disagreement"),
+    "flagged": N_("flagged"),
+    "gold": N_("failed gold"),
 }
 """The rules' names, as people read why something is in the queue."""
 

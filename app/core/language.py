@@ -99,6 +99,11 @@ def N_(message: str) -> str:
     return message
 
 
+def spoken_in(language: str | None, message: str, **values: object) -> str:
+    """The sentence for somebody else than the reader: a letter goes out in its recipient's language."""
+    return _filled(_translations(language if language in LANGUAGES else "en").gettext(message), values)
+
+
 def plain(message: str, **values: object) -> str:
     """The sentence in English, for what is stored or kept for several readers: shown through `told`."""
     return _filled(message, values)

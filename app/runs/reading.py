@@ -11,6 +11,7 @@ import orjson
 
 from app.core import storage
 from app.core.language import gettext as _
+from app.core.language import ngettext
 from app.runs.kinds import read_jsonl
 from app.runs.tables import Run
 from ml import config as recipes
@@ -85,13 +86,15 @@ def _training(config: recipes.Reward | recipes.MmDpo, size: Size) -> str:
     steps = config.epochs * ceil(ceil(samples / config.samples_per_batch) / config.accumulate)
     steps = min(steps, config.max_steps or steps)
     sequences = round(size.responses / size.samples * samples) if size.samples else 0
-    return _(
-        "%(samples)s training samples with about %(sequences)s sequences and %(pairs)s pairs "
-        "an epoch; optimiser steps in all: %(steps)s.",
+    return ngettext(
+        "%(samples)s training samples with about %(sequences)s sequences and %(pairs)s pairs an epoch: "
+        "%(num)s optimiser step.",
+        "%(samples)s training samples with about %(sequences)s sequences and %(pairs)s pairs an epoch: "
+        "%(num)s optimiser steps.",
+        steps,
         samples=f"{samples:,}",
         sequences=f"{sequences:,}",
         pairs=f"{size.pairs:,}",
-        steps=f"{steps:,}",
     )
 
 
