@@ -116,13 +116,16 @@ def _copy(connection: Any, made: Simulated, project: int) -> None:
             for id, length in zip(made.responses.tolist(), made.lengths.tolist(), strict=True)
         ),
     )
+    lane = connection.execute(
+        "INSERT INTO lanes (project_id, language, skill) VALUES (%s, '', '') RETURNING id", (project,)
+    ).fetchone()[0]
     ids = [row.annotation for row in made.rows]
     slots: dict[int, int] = {}
     tasks = []
     for row in made.rows:
         slots[row.sample] = slots.get(row.sample, -1) + 1
-        tasks.append((row.annotation, project, row.sample, slots[row.sample], 0, "2026-11-01", users[row.user]))
-    copy("tasks", "id, project_id, sample_id, slot, priority, done_at, done_by_id", iter(tasks))
+        tasks.append((row.annotation, project, row.sample, slots[row.sample], 0, "2026-11-01", users[row.user], lane))
+    copy("tasks", "id, project_id, sample_id, slot, priority, done_at, done_by_id, lane_id", iter(tasks))
     copy(
         "annotations",
         'id, project_id, task_id, sample_id, user_id, "order", idempotency_key, active_seconds, submitted_at',
@@ -200,7 +203,8 @@ def submit_one(row: Any) -> None:
 LATE = """
 WITH a AS (SELECT * FROM annotations WHERE id = %s),
 t AS (
-  INSERT INTO tasks (project_id, sample_id, slot, priority) SELECT project_id, sample_id, 19, 0 FROM a RETURNING id
+  INSERT INTO tasks (project_id, sample_id, slot, priority, lane_id)
+  SELECT a.project_id, a.sample_id, 19, 0, lanes.id FROM a JOIN lanes ON lanes.project_id = a.project_id RETURNING id
 ),
 n AS (
   INSERT INTO annotations (project_id, task_id, sample_id, user_id, "order", idempotency_key, active_seconds)
