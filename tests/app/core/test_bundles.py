@@ -48,4 +48,10 @@ def test_a_bundle_is_kept_for_ever_by_its_address_and_sent_compressed(client: Te
     assert answer.status_code == 200 and "immutable" in answer.headers["cache-control"]
     assert answer.headers["content-type"].startswith("text/javascript")
     assert answer.headers["content-encoding"] == "gzip"
-    assert int(answer.headers["content-length"]) < 45_000
+
+
+def test_what_the_annotate_page_loads_beside_itself_leaves_room_in_its_150_kilobytes(client: TestClient) -> None:
+    texts = [bundles.address("annotate.js"), bundles.address("annotate.css")]
+    sent = sum(int(client.get(each, headers={"accept-encoding": "gzip"}).headers["content-length"]) for each in texts)
+    font = (bundles.STATIC / "vendor/inter/inter-latin-wght-normal.woff2").stat().st_size
+    assert sent + font < 130_000, "the page itself needs the rest"
