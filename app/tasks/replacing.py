@@ -18,8 +18,8 @@ def replace_all(session: Session, task_ids: Sequence[int]) -> None:
     )
     old = sa.select(Task).where(Task.id.in_(task_ids)).subquery("old")
     nth = sa.func.row_number().over(partition_by=old.c.sample_id, order_by=old.c.id)
-    columns = [old.c.project_id, old.c.sample_id, top + nth, old.c.priority + 1, old.c.id]
-    names = ["project_id", "sample_id", "slot", "priority", "replaces_id"]
+    columns = [old.c.project_id, old.c.sample_id, top + nth, old.c.priority + 1, old.c.lane_id, sa.true(), old.c.id]
+    names = ["project_id", "sample_id", "slot", "priority", "lane_id", "out_of_turn", "replaces_id"]
     put = insert(Task).from_select(names, sa.select(*columns).select_from(old).order_by(old.c.id))
     session.execute(put.on_conflict_do_nothing(index_elements=["replaces_id"]))
 

@@ -56,7 +56,7 @@ def test_a_reviewer_accepts_what_waits(enter: Enter) -> None:
 def test_an_admin_sees_agreement_over_the_annotations_that_exist(enter: Enter) -> None:
     page = enter("admin")
     page.goto(f"{AT}/quality")
-    for words in ("Helpfulness", "Faithfulness", "Ethical considerations", "Kendall"):
+    for words in ("Helpfulness", "Faithfulness", "Ethical considerations", "Ranks, pairwise"):
         expect(page.get_by_text(words).first).to_be_visible()
     assert re.search(r"[01]\.\d\d", page.locator("main").inner_text()), "no figure of agreement is shown"
 

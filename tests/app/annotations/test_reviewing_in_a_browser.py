@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -49,6 +50,8 @@ def test_what_is_sent_back_at_a_place_is_mended_there_and_then_accepted(session:
     hers, his = enter(rosa), enter(bob)
     hers.goto("/projects/streets/reviews")
     hers.get_by_role("link", name="Review the first").click()
+    hers.wait_for_url(re.compile(r"/reviews/\d+"))
+    hers.wait_for_load_state("load")  # keys are read once the scripts have run
     hers.locator("[data-remark='ranking'] > summary").click()
     hers.get_by_label("Remark on the ranking").fill("B is as good as A")
     hers.keyboard.press("Escape")
