@@ -18,6 +18,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.patience import patient
+
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 FLAGS = [
@@ -108,7 +110,7 @@ def enter(platform: Platform, browser: Browser) -> Iterator[Callable[[str], Page
     def enter(name: str) -> Page:
         context = browser.new_context(viewport={"width": 1440, "height": 900}, base_url=platform.url)
         contexts.append(context)
-        page = context.new_page()
+        page = patient(context.new_page())
         email = f"{name}@example.org"
         page.goto("/sign-in")
         page.get_by_label("E-mail").fill(email)

@@ -16,6 +16,7 @@ from app.accounts.guard import COOKIE
 from app.main import app
 from tests import cast
 from tests.app.annotations import desk
+from tests.patience import patient
 
 FLAGS = [
     "--no-sandbox",
@@ -62,7 +63,7 @@ def browser_context(session: Session, address: str, browser: Browser) -> Iterato
 @pytest.fixture
 def bob(address: str, browser_context: BrowserContext) -> Iterator[Page]:
     """Bob's browser, on the page of his first task."""
-    page = browser_context.new_page()
+    page = patient(browser_context.new_page())
     page.problems = []  # type: ignore[attr-defined]
     page.on("pageerror", lambda problem: page.problems.append(str(problem)))  # type: ignore[attr-defined]
     page.goto(f"{address}/projects/streets/annotate")

@@ -21,6 +21,7 @@ from app.samples.tables import Medium
 from app.tasks import actions as tasks
 from tests import cast
 from tests.app.annotations import desk
+from tests.patience import patient
 from worker import jobs
 
 HIGHLIGHTED = "name => [...(CSS.highlights.get(name) ?? [])].map(String)"
@@ -82,7 +83,7 @@ def enter(browser: Browser, session: Session, address: str, email: str, **contex
     session.commit()
     opened = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **context})
     opened.add_cookies([{"name": COOKIE, "value": secret, "url": address}])
-    return opened.new_page()
+    return patient(opened.new_page())
 
 
 def test_a_suggested_ranking_is_asked_about_and_the_handle_obeys_the_arrows(bob: Page) -> None:

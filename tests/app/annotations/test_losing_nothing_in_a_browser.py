@@ -19,6 +19,7 @@ from app.tasks.tables import Flag, Lease
 from tests import cast
 from tests.app.annotations import desk
 from tests.app.annotations.browsing import sent, until
+from tests.patience import patient
 
 SAVED = re.compile("saved")
 
@@ -85,7 +86,7 @@ def test_without_a_server_the_work_goes_on_and_is_sent_once_and_in_order(bob: Pa
 
 
 def test_the_older_of_two_tabs_is_told_what_differs_and_offered_the_newer(bob: Page, session: Session) -> None:
-    other = bob.context.new_page()
+    other = patient(bob.context.new_page())
     other.goto(bob.url)
     bob.locator("[data-rank-reason]").fill("From the first tab")
     expect(bob.locator("[data-saving]")).to_have_attribute("data-saving", SAVED)
@@ -160,7 +161,7 @@ def test_keys_are_ones_own_and_a_flag_leaves_the_page_as_it_is(bob: Page, sessio
 
 
 def test_a_break_is_not_work(address: str, browser_context: BrowserContext, session: Session) -> None:
-    page = browser_context.new_page()
+    page = patient(browser_context.new_page())
     page.clock.install()
     page.goto(f"{address}/projects/streets/annotate")
     page.keyboard.press("3")

@@ -17,6 +17,7 @@ from app.annotations.tables import Adjudication, Annotation
 from app.projects.guard import Seat
 from tests import cast
 from tests.app.annotations import desk
+from tests.patience import patient
 
 Enter = Callable[[Seat], Page]
 
@@ -33,7 +34,7 @@ def enter(session: Session, address: str, browser: Browser) -> Iterator[Enter]:
         context = browser.new_context(viewport={"width": 1440, "height": 900}, base_url=address)
         context.add_cookies([{"name": COOKIE, "value": secret, "url": address}])
         contexts.append(context)
-        page = context.new_page()
+        page = patient(context.new_page())
         page.on("pageerror", lambda problem: problems.append(str(problem)))
         return page
 
