@@ -28,6 +28,13 @@ OUTSIDE = [
 TEMPLATE = "assay"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test in a browser is tried once more, and counted as such: the browser shares two cores with all else."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
 def _forget_settings() -> None:
     from app.core import jobs, throttle
 
