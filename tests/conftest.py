@@ -26,13 +26,18 @@ OUTSIDE = [
     "ASSAY_PORT",
 ]
 TEMPLATE = "assay"
+LONGEST = ("tests/flows/", "tests/ml/test_easy_vqa")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test in a browser is tried once more, and counted as such: the browser shares two cores with all else."""
+    """The longest files go first, so that no process is left alone with one at the end.
+
+    A test in a browser is tried once more, and counted as such: the browser shares two cores with all else.
+    """
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.flaky(reruns=1))
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
 
 def _forget_settings() -> None:
