@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.annotations.tables import Annotation, Draft
 from app.tasks.tables import Lease
-from tests.app.annotations.browsing import sent
+from tests.app.annotations.browsing import confirmed, sent
 
 
 def fill_everything(page: Page) -> None:
@@ -29,12 +29,7 @@ def test_a_task_is_annotated_by_keys_and_the_next_one_opens(bob: Page, session: 
     expect(bob.locator("[data-words]").first).to_have_text("A > B > C = D")
     first = bob.url
     bob.keyboard.press("Control+Enter")
-    bob.wait_for_timeout(100)
-    if bob.locator(
-        "#odd[open]"
-    ).count():  # nobody reads so fast, on a machine with nothing else to do: it is asked once
-        bob.locator("#odd [value=yes]").click()
-    bob.wait_for_url(lambda url: url != first)
+    confirmed(bob, first)
     sent(bob)
     annotation = session.scalars(sa.select(Annotation)).one()
     order = [str(number) for number in annotation.order]

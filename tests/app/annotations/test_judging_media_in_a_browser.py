@@ -21,6 +21,7 @@ from app.samples.tables import Medium
 from app.tasks import actions as tasks
 from tests import cast
 from tests.app.annotations import desk
+from tests.app.annotations.browsing import confirmed, sent
 from tests.patience import patient
 from worker import jobs
 
@@ -61,10 +62,8 @@ def test_a_sample_is_judged_by_mouse_and_its_marks_reach_the_reviewer(
     expect(bob.locator("[data-words]").first).to_have_text("A > B > C = D")
     first = bob.url
     reason_and_submit(bob)
-    bob.wait_for_timeout(300)
-    if bob.locator("#odd").is_visible():
-        bob.locator("#odd [value=yes]").click()
-    bob.wait_for_url(lambda url: url != first)
+    confirmed(bob, first)
+    sent(bob)
     annotation = session.scalars(sa.select(Annotation)).one()
     assert [(span["quote"], span["kind"], span["note"]) for span in annotation.latest.content["spans"]] == [
         ("Reply", "wrong", "says nothing")
@@ -214,9 +213,9 @@ def test_a_sample_is_judged_by_touch(shown: Page, session: Session) -> None:
         shown.locator("[data-pool] [data-act=add]").first.tap()
     shown.locator("[data-lane] [data-gap]").last.tap()
     expect(shown.locator("[data-words]").first).to_have_text("A > B > C = D")
+    first = shown.url
     reason_and_submit(shown)
-    shown.wait_for_timeout(300)
-    if shown.locator("#odd").is_visible():
-        shown.locator("#odd [value=yes]").tap()
+    confirmed(shown, first, lambda page: page.locator("#odd [value=yes]").tap(timeout=2000))
     shown.wait_for_url("**/projects/streets/annotate")  # there was but one
+    sent(shown)
     assert session.scalars(sa.select(Annotation)).one().latest.content["scores"]

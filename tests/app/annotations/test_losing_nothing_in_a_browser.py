@@ -18,7 +18,7 @@ from app.tasks import actions as tasks
 from app.tasks.tables import Flag, Lease
 from tests import cast
 from tests.app.annotations import desk
-from tests.app.annotations.browsing import sent, until
+from tests.app.annotations.browsing import confirmed, sent, until
 from tests.patience import patient
 
 SAVED = re.compile("saved")
@@ -41,11 +41,14 @@ def annotate(page: Page, reason: str = "Says what is there") -> None:
 
 
 def submit(page: Page) -> None:
+    first = page.url
     page.keyboard.press("Control+Enter")
-    page.wait_for_timeout(100)
-    if page.locator("#odd[open]").count():  # nobody reads so fast: it is asked once, and answered by keys too
-        page.keyboard.press("Tab")
-        page.keyboard.press("Enter")
+    confirmed(page, first, by_keys)
+
+
+def by_keys(page: Page) -> None:
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
 
 
 def test_a_whole_annotation_needs_no_mouse_and_the_picture_stays_in_sight(bob: Page, session: Session) -> None:
@@ -54,7 +57,6 @@ def test_a_whole_annotation_needs_no_mouse_and_the_picture_stays_in_sight(bob: P
     expect(picture).to_be_in_viewport(ratio=0.9)
     expect(bob.locator("[data-kind=scores] [data-count]")).to_have_text("12/12")
     submit(bob)
-    bob.wait_for_url(lambda url: url != first)
     sent(bob)
     content = session.scalars(sa.select(Annotation)).one().latest.content
     assert [len(group) for group in content["ranking"]] == [1, 1, 2]
@@ -72,7 +74,7 @@ def test_without_a_server_the_work_goes_on_and_is_sent_once_and_in_order(bob: Pa
     until(bob, "performance.getEntriesByType('resource').some((each) => each.name.includes('?lease='))")
     bob.context.set_offline(True)
     submit(bob)
-    bob.wait_for_url(lambda url: url != first)
+    assert bob.url != first
     annotate(bob, "In a tunnel")
     submit(bob)
     expect(bob.locator("[data-notice]")).to_contain_text("kept in this browser")
