@@ -32,7 +32,7 @@ from ml import tiny
 from ml.batching import chunks
 from ml.config import MmDpo, validate
 from ml.data import Dataset, Medium, Response, Sample, read_dataset
-from ml.folder import RunFolder, as_json, write_jsonl
+from ml.folder import RunFolder, append_lines, as_json, read_lines, write_jsonl
 from ml.models import load
 from ml.policy import Policy
 from ml.recipes import mm_dpo, reward, score
@@ -301,14 +301,18 @@ def main() -> int:
     parser.add_argument("--short", action="store_true", help="the sizes of the test")
     parser.add_argument("--grid", action="store_true", help="DPO against MM-DPO over k and w instead")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/easy_vqa.jsonl"))
+    parser.add_argument("--kept", type=Path, help="a file of finished seeds: those in it are not run again, new ones join")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    found = []
-    for seed in range(given.seeds):
+    perform = one_grid if given.grid else one_seed
+    done = {each["seed"]: each for each in read_lines(given.kept)} if given.kept else {}
+    for seed in sorted(set(range(given.seeds)) - set(done)):
         with tempfile.TemporaryDirectory() as place:
-            perform = one_grid if given.grid else one_seed
-            found.append(perform(Path(place), SHORT if given.short else LONG, seed))
-        print(as_json(found[-1]), file=sys.stderr, flush=True)
+            done[seed] = perform(Path(place), SHORT if given.short else LONG, seed)
+        print(as_json(done[seed]), file=sys.stderr, flush=True)
+        if given.kept:
+            append_lines(given.kept, [done[seed]])
+    found = [done[seed] for seed in range(given.seeds)]
     print(grid_table(found) if given.grid else table(found))
     given.out.parent.mkdir(parents=True, exist_ok=True)
     name = "easy_vqa_grid" if given.grid else "easy_vqa"
