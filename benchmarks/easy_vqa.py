@@ -301,7 +301,7 @@ def main() -> int:
     parser.add_argument("--short", action="store_true", help="the sizes of the test")
     parser.add_argument("--grid", action="store_true", help="DPO against MM-DPO over k and w instead")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/easy_vqa.jsonl"))
-    parser.add_argument("--kept", type=Path, help="a file of finished seeds: those in it are not run again, new ones join")
+    parser.add_argument("--kept", type=Path, help="a file of finished seeds: those in it are not run again")
     given = parser.parse_args()
     torch.set_num_threads(1)
     perform = one_grid if given.grid else one_seed

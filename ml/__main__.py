@@ -11,11 +11,13 @@ import signal
 import sys
 import traceback
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
-from ml.config import RECIPES, Expand, expander_of
-from ml.errors import Refused, Stopped
+from ml.basics import Training
+from ml.config import RECIPES, ConfigError, Expand, expander_of
+from ml.errors import NoQuantiser, Refused, Stopped
 from ml.folder import RunFolder
 
 REFUSED, STOPPED, FAILED = 2, 143, 1
@@ -54,7 +56,7 @@ def perform(recipe: str, folder: RunFolder) -> None:
 
 
 def check(recipe: str, folder: RunFolder, config: object) -> None:
-    """What a recipe needs before its first import: inputs, a base that can be there, an expander."""
+    """What a recipe needs before its first import: inputs, a base that can be there, an expander, a quantiser."""
     from ml.base import base_of
 
     folder.input("dataset")
@@ -62,8 +64,18 @@ def check(recipe: str, folder: RunFolder, config: object) -> None:
         base_of(config.base)
     if recipe in ("reward", "mm_dpo"):
         base_of(getattr(config, "base", ""))
+    if isinstance(config, Training) and config.adapter == "qlora":
+        need_quantiser(config.shard)
     for name in {"score": ["reward"], "evaluate": ["policy"]}.get(recipe, []):
         folder.input(name)
+
+
+def need_quantiser(shard: bool) -> None:
+    """QLoRA's weights of four bits need their library, and cannot be shared out. Raises NoQuantiser, ConfigError."""
+    if shard:
+        raise ConfigError("shard", "weights of four bits cannot be shared out: take 'lora', or leave shard off")
+    if find_spec("bitsandbytes") is None:
+        raise NoQuantiser("adapter 'qlora' needs bitsandbytes, which is not installed here; 'lora' needs nothing more")
 
 
 def _end(error: Exception, status: int) -> int:

@@ -77,6 +77,9 @@ class Training(Config):
         "Longer gradients are shortened to this norm.", "Optimisation", min=1e-4, max=1e4, advanced=True)
     gradient_checkpointing: bool = option(False,
         "Recompute activations in the backward pass: less memory, more time.", "Compute", advanced=True)
+    shard: bool = option(False,
+        "Started by torchrun or accelerate: each process holds a share of the language model, of its gradients and of "
+        "the optimiser's moments (FSDP2), not all of them (DDP).", "Compute", advanced=True)
     logit_chunk: int = option(1024,
         "Tokens whose logits are held at once: bounds memory for large vocabularies.",
         "Compute", min=1, max=1_048_576, advanced=True)

@@ -9,7 +9,7 @@ from typing import Any
 from ml import cards
 from ml.basics import Training
 from ml.folder import RunFolder, read_lines
-from ml.merge import merge
+from ml.merge import merge, merge_again
 from ml.models import VisionLanguage
 
 
@@ -21,7 +21,9 @@ def leave(
     adapter = "lora" if model.lora is not None else "full"
     cards.write(folder, checkpoint, {**meta, "base": model.base, "adapter": adapter, "result": result}, config)
     scalars(folder)
-    if config.merge and model.lora is not None:
+    if config.merge and config.adapter == "qlora":
+        merge_again(checkpoint, folder.output / "merged")
+    elif config.merge and model.lora is not None:
         merge(model, checkpoint, folder.output / "merged")
 
 

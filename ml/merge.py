@@ -21,13 +21,18 @@ def main(arguments: list[str]) -> int:
     source, target = Path(arguments[0]), Path(arguments[1])
     if target.exists():
         raise Refused(f"{target} is there already; name a new folder")
+    merge_again(source, target)
+    return 0
+
+
+def merge_again(source: Path, target: Path) -> None:
+    """Merge a checkpoint from its files, in fp32: into the base as it was, not into weights of four bits."""
     try:
         kind = str(json.loads((source / checkpoints.META).read_text(encoding="utf-8"))["kind"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadCheckpoint(f"{source.name}/{checkpoints.META} cannot be read: {error}") from None
     meta = checkpoints.read_meta(source, kind)
     merge(checkpoints.open_model(source, meta, Config(device="cpu", precision="fp32")), source, target)
-    return 0
 
 
 def merge(model: VisionLanguage, source: Path, target: Path) -> None:

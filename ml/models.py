@@ -22,9 +22,7 @@ from ml.errors import BaseModelNotFound, ConfigError
 from ml.features import Deep, joined
 from ml.packing import Rows
 from ml.quantised import four_bits
-
-BOTH_WAYS = ("gemma3", "paligemma")
-"""Families in which a picture's tokens see one another both ways, which a causal mask of ours would undo."""
+from ml.sharding import Whole
 
 
 class VisionLanguage:
@@ -34,19 +32,22 @@ class VisionLanguage:
     """
 
     def __init__(self, base: str, net: Any, processor: Any, device: torch.device, autocast: bool) -> None:
-        self.base = base
+        self.base = self.source = base
+        """What was trained from; where the weights came from, which of a checkpoint is its own folder."""
         self.net = net.to(device).eval().requires_grad_(False)
         self.processor = processor
         self.device = device
         self.autocast = autocast
         self.lora: Any = None
+        self.whole: Whole | None = None
+        """Gathers the language model's weights, where each process holds a share of them."""
         self.ends = _ends_of(net, processor)
         """Tokens at which generation stops."""
         self.encoder = Encoder(processor, self.ends)
         self.pad = processor.tokenizer.pad_token_id or 0
         self._vision_takes = set(inspect.signature(net.get_image_features).parameters)
         self._forward_takes = set(inspect.signature(net.model.forward).parameters)
-        self.unpackable = _why_unpackable(net)
+        self.unpackable = packing.why_not(net)
         """Why responses cannot share a row with this family, in words; empty where they can."""
         if self.unpackable:
             print(f"each response gets a row of its own: {self.unpackable}", file=sys.stderr)
@@ -268,22 +269,6 @@ def _from_pretrained(base: str, dtype: torch.dtype, more: Mapping[str, Any]) -> 
     if processor.tokenizer.pad_token_id is None:
         processor.tokenizer.pad_token = processor.tokenizer.eos_token
     return net, processor
-
-
-def _why_unpackable(net: Any) -> str:
-    """Attention that is more than causal over all earlier tokens would see other responses, or lose the prefix."""
-    config = net.config.get_text_config()
-    kinds = set(getattr(config, "layer_types", None) or []) - {"full_attention"}
-    if kinds:
-        return f"its layers attend otherwise ({', '.join(sorted(kinds))})"
-    if getattr(config, "use_bidirectional_attention", None) or not getattr(config, "is_causal", True):
-        return "pictures or prefixes attend both ways"
-    if net.config.model_type in BOTH_WAYS:
-        return "its pictures attend both ways"
-    implementation = net.config._attn_implementation
-    if implementation not in ("sdpa", "eager"):
-        return f"its attention ({implementation}) takes no mask of our own"
-    return ""
 
 
 def _brief(error: Exception) -> str:

@@ -20,6 +20,8 @@ from ml.encoding import Prefix, Suffix
 PADDING = -1
 PREFIX = 0
 """Segments: the prefix is 0, a sample's responses are 1, 2, …"""
+BOTH_WAYS = ("gemma3", "paligemma")
+"""Families in which a picture's tokens see one another both ways, which a causal mask of ours would undo."""
 
 
 @dataclass
@@ -198,3 +200,19 @@ def by_tokens(lengths: Sequence[int], budget: int) -> list[list[int]]:
         else:
             groups.append([index])
     return groups
+
+
+def why_not(net: Any) -> str:
+    """Attention that is more than causal over all earlier tokens would see other responses, or lose the prefix."""
+    config = net.config.get_text_config()
+    kinds = set(getattr(config, "layer_types", None) or []) - {"full_attention"}
+    if kinds:
+        return f"its layers attend otherwise ({', '.join(sorted(kinds))})"
+    if getattr(config, "use_bidirectional_attention", None) or not getattr(config, "is_causal", True):
+        return "pictures or prefixes attend both ways"
+    if net.config.model_type in BOTH_WAYS:
+        return "its pictures attend both ways"
+    implementation = net.config._attn_implementation
+    if implementation not in ("sdpa", "eager"):
+        return f"its attention ({implementation}) takes no mask of our own"
+    return ""

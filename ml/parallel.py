@@ -37,6 +37,12 @@ def end() -> None:
         dist.destroy_process_group()
 
 
+def meet() -> None:
+    """Wait until every process is here."""
+    if world() > 1:
+        dist.barrier()
+
+
 def world() -> int:
     """How many processes train together."""
     return dist.get_world_size() if dist.is_initialized() else 1

@@ -1,19 +1,14 @@
-"""Weights of four bits, for QLoRA, where bitsandbytes is installed."""
+"""Weights of four bits, for QLoRA. The command has refused it where bitsandbytes is not installed."""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Any
 
 import torch
 
-from ml.errors import NoQuantiser
-
 
 def four_bits(dtype: torch.dtype) -> dict[str, Any]:
-    """What from_pretrained takes: normal floats of four bits, doubly quantised. Raises NoQuantiser."""
-    if find_spec("bitsandbytes") is None:
-        raise NoQuantiser("adapter 'qlora' needs bitsandbytes, which is not installed here; 'lora' needs nothing more")
+    """What from_pretrained takes: normal floats of four bits, doubly quantised."""
     from transformers import BitsAndBytesConfig
 
     how: Any = BitsAndBytesConfig

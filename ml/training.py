@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
+import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,25 +15,21 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ml import adapters, parallel
-from ml.batching import Batch, batches_of, chunks
+from ml import adapters, parallel, sharding, states
+from ml.batching import Batch
 from ml.config import MmDpo, Reward
-from ml.data import Sample
 from ml.errors import BadCheckpoint, ConfigError, Diverged, Stopped
 from ml.folder import RunFolder, as_json, write_folder, write_text
-from ml.models import VisionLanguage
+from ml.models import VisionLanguage, load
 from ml.progress import Curves
-from ml.states import flat, nested, random_state, set_random_state
+from ml.schedule import Plan, rate_at
+from ml.states import WEIGHTS
 
 HEAD = "head."
-WEIGHTS = "weights.safetensors"
 BEST = "best"
 UNTOUCHED = {"device", "evaluate_every", "sample_every", "checkpoint_every", "keep_checkpoints", "logit_chunk", "base"}
 UNTOUCHED |= {"merge", "keep_best", "early_stop"}
 """Fields that may change between a stop and going on."""
-
-Plan = list[list[Batch]]
-"""Batches of every optimiser step."""
 
 
 @dataclass(frozen=True)
@@ -67,25 +63,6 @@ class Figures:
     tokens: int
 
 
-def plan_of(samples: Sequence[Sample], config: Reward | MmDpo, lengths: Mapping[str, int] | None = None) -> Plan:
-    """Every step in order: a fixed function of the samples, their lengths, the seed and the number of processes."""
-    steps: Plan = []
-    for epoch in range(config.epochs):
-        batches = batches_of(samples, config, lengths or {}, config.seed * 1_000_003 + epoch)
-        steps += chunks(batches, config.accumulate * parallel.world())
-    return steps[: config.max_steps or None]
-
-
-def rate_at(step: int, total: int, config: Reward | MmDpo) -> float:
-    """The share of the peak learning rate at a step counted from 0."""
-    warm = math.ceil(config.warmup * total)
-    if step < warm:
-        return (step + 1) / warm
-    along = (step - warm) / max(1, total - warm)
-    shapes = {"cosine": 0.5 * (1 + math.cos(math.pi * along)), "linear": 1 - along, "constant": 1.0}
-    return shapes[config.schedule]
-
-
 def adapt(model: VisionLanguage, config: Reward | MmDpo) -> None:
     """LoRA or full fine-tuning, as the config says."""
     torch.manual_seed(config.seed)
@@ -109,6 +86,8 @@ class Trainer:
         self.config = config
         self.model = model
         self.head = head
+        if config.shard and parallel.world() > 1:
+            model.whole = sharding.shard(model.net.get_decoder(), model.net.get_output_embeddings(), model.device)
         self.weights: dict[str, nn.Parameter] = adapters.trainable(model)
         self.weights |= {HEAD + name: each for name, each in head.named_parameters()} if head else {}
         betas, epsilon = (config.adam_beta1, config.adam_beta2), config.adam_epsilon
@@ -124,7 +103,7 @@ class Trainer:
         self.step, path = found
         try:
             self._restore(path)
-        except (OSError, KeyError, ValueError, SafetensorError) as error:
+        except (OSError, KeyError, ValueError, RuntimeError, SafetensorError) as error:
             raise BadCheckpoint(f"{path.name} cannot be resumed: {error}") from None
         self.folder.note(f"resumed after step {self.step}")
         return True
@@ -160,7 +139,8 @@ class Trainer:
         best = self.curves.best
         if not self.config.keep_best or best is None or not path.exists() or (last is not None and last >= best):
             return
-        self._put(load_file(path))
+        for name, each in load_file(path).items():
+            sharding.put(self.weights[name], each)
         self.kept_step = self.curves.best_step
         self.folder.note(f"kept the weights of step {self.curves.best_step}, whose held-out accuracy is {best:.4f}")
 
@@ -168,8 +148,10 @@ class Trainer:
         if accuracy is None or not (self.config.keep_best or self.config.early_stop):
             return
         better = self.curves.judge(self.step, accuracy)
-        if better and self.config.keep_best and parallel.leads():
-            write_folder(self.folder.path / BEST, lambda path: save_file(self._weights(), path / WEIGHTS))
+        if better and self.config.keep_best:
+            weights = self._gathered()
+            if parallel.leads():
+                write_folder(self.folder.path / BEST, lambda path: save_file(weights, path / WEIGHTS))
         if self._stale():
             held = f"{self.config.early_stop} evaluations were no better than {self.curves.best:.4f}"
             self.folder.note(f"stopped early after step {self.step}: {held} at step {self.curves.best_step}")
@@ -178,7 +160,25 @@ class Trainer:
         return bool(self.config.early_stop) and self.curves.stale >= self.config.early_stop
 
     def save(self) -> None:
+        """A checkpoint to resume from. Of a shared model each process writes its share, then the first joins them."""
+        if self.model.whole is not None:
+            write_folder(self._shares / states.share_of(parallel.rank()), self._write_state)
+            parallel.meet()
         self.folder.save_checkpoint(self.step, self._write, self.config.keep_checkpoints)
+
+    def whole_model(self) -> VisionLanguage:
+        """The model as one process can save it. Of a shared one, the first puts a copy together; all have to ask."""
+        if self.model.whole is None:
+            return self.model
+        weights = self._gathered()
+        if not parallel.leads():
+            return self.model
+        config = replace(self.config, device="cpu", precision="bf16" if self.model.autocast else "fp32")
+        model = load(self.model.source, config, master=config.adapter == "full")
+        adapt(model, config)
+        for name, each in adapters.trainable(model).items():
+            sharding.put(each, weights[name])
+        return model
 
     def _one_step(self, plan: Plan, loss_of: Callable[[Batch], Loss], size_of: Callable[[Batch], Sizes]) -> None:
         began = time.perf_counter()
@@ -192,8 +192,10 @@ class Trainer:
         mine = range(parallel.rank(), len(batches), parallel.world())
         self._stir()
         figures = [self._one_batch(batches[place], sizes[place], totals, loss_of) for place in mine]
-        parallel.sum_gradients(self.weights.values())
-        norm = nn.utils.clip_grad_norm_(self.weights.values(), self.config.max_grad_norm)
+        if self.model.whole is not None and len(figures) * parallel.world() < len(batches):
+            self._keep_pace(batches[0], loss_of)
+        parallel.sum_gradients(each for each in self.weights.values() if not sharding.is_share(each))
+        norm = sharding.clip(self.weights.values(), self.config.max_grad_norm)
         self._guard(norm, "gradient", [sample for batch in batches for sample in batch])
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -207,13 +209,29 @@ class Trainer:
             torch.manual_seed((self.config.seed * 1_000_003 + self.step) * 4096 + parallel.rank())
 
     def _one_batch(self, batch: Batch, size: Sizes, totals: Sizes, loss_of: Callable[[Batch], Loss]) -> Figures:
-        one = loss_of(batch)
+        one = self._lost(batch, loss_of)
         loss = torch.stack([each / max(1, totals[name]) for name, each in one.sums.items()]).sum()
         self._guard(loss, "loss", batch)
         torch.autograd.backward(loss)
         share = {name: size[name] / max(1, total) for name, total in totals.items()}
         values = {name: value * share[one.counted_by.get(name, "pairs")] for name, value in one.values.items()}
         return Figures({"loss": float(loss.detach()), **values}, one.lows, one.highs, one.tokens)
+
+    def _lost(self, batch: Batch, loss_of: Callable[[Batch], Loss]) -> Loss:
+        """The batch's loss. Its sums leave through `Whole`, so that going backward gathers the weights again."""
+        found: list[Loss] = []
+
+        def work() -> list[Tensor]:
+            found.append(loss_of(batch))
+            return list(found[0].sums.values())
+
+        sharding.at_hand(self.model.whole, work)
+        return found[0]
+
+    def _keep_pace(self, batch: Batch, loss_of: Callable[[Batch], Loss]) -> None:
+        """Where others have one batch more: gather and let go with them, for a gradient of 0."""
+        sums = self._lost(batch, loss_of).sums.values()
+        torch.autograd.backward(torch.stack([each * 0.0 for each in sums]).sum())
 
     def _report(self, mine: list[Figures], norm: float, seconds: float) -> None:
         found = [each for some in parallel.gathered(mine) for each in cast(list[Figures], some)]
@@ -242,23 +260,32 @@ class Trainer:
         head = getattr(self.config, "head_learning_rate", 0.0) or own
         body = [each for name, each in self.weights.items() if not name.startswith(HEAD)]
         top = [each for name, each in self.weights.items() if name.startswith(HEAD)]
-        groups = [{"params": body, "lr": own, "peak": own}, {"params": top, "lr": head, "peak": head}]
-        return [group for group in groups if group["params"]]
+        shares = [each for each in body if sharding.is_share(each)]  # AdamW takes no group of shares and whole ones
+        wholes = [each for each in body if not sharding.is_share(each)]
+        rates = [(shares, own), (wholes, own), (top, head)]
+        return [{"params": some, "lr": rate, "peak": rate} for some, rate in rates if some]
+
+    @property
+    def _shares(self) -> Path:
+        """Where processes leave their shares of a checkpoint until it is joined."""
+        return self.folder.checkpoints / f"shares-{self.step:08d}"
+
+    def _write_state(self, path: Path) -> None:
+        states.write(path, self.weights, self.optimizer, self.model.device)
 
     def _write(self, path: Path) -> None:
-        save_file(self._weights(), path / WEIGHTS)
-        save_file(flat(self.optimizer.state_dict()["state"]), path / "optimizer.safetensors")
-        save_file(random_state(self.model.device), path / "random.safetensors")
+        if self.model.whole is None:
+            self._write_state(path)
+        else:
+            for share in self._shares.iterdir():
+                share.replace(path / share.name)
+            shutil.rmtree(self._shares)
         told = {"step": self.step, "config": asdict(self.config), "processes": parallel.world()}
         write_text(path / "trainer.json", as_json({**told, "curves": self.curves.as_dict()}) + "\n")
 
-    def _weights(self) -> dict[str, Tensor]:
-        return {name: each.detach().contiguous() for name, each in self.weights.items()}
-
-    def _put(self, saved: Mapping[str, Tensor]) -> None:
-        with torch.no_grad():
-            for name, each in self.weights.items():
-                each.copy_(saved[name])
+    def _gathered(self) -> dict[str, Tensor]:
+        """Every learning weight, whole. All processes have to ask."""
+        return {name: sharding.gathered(each).contiguous() for name, each in self.weights.items()}
 
     def _restore(self, path: Path) -> None:
         told = json.loads((path / "trainer.json").read_text(encoding="utf-8"))
@@ -269,7 +296,5 @@ class Trainer:
         if told.get("processes", 1) != parallel.world():
             raise ValueError(f"it was made by {told.get('processes', 1)} processes, not {parallel.world()}")
         self.curves = Curves(**told.get("curves", {}))
-        self._put(load_file(path / WEIGHTS))
-        state = nested(load_file(path / "optimizer.safetensors"))
-        self.optimizer.load_state_dict({"state": state, "param_groups": self.optimizer.state_dict()["param_groups"]})
-        set_random_state(load_file(path / "random.safetensors"), self.model.device)
+        mine = path if self.model.whole is None else path / states.share_of(parallel.rank())
+        states.read(mine, self.weights, self.optimizer, self.model.device)

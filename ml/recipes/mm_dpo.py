@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ml import accuracy, checkpoints, losses, models, parallel, pictures
+from ml import accuracy, checkpoints, losses, models, parallel, pictures, sharding
 from ml.base import base_of
 from ml.batching import Batch, batches_of, fitting
 from ml.config import MmDpo
@@ -17,7 +18,8 @@ from ml.folder import RunFolder, as_json, write_folder, write_text
 from ml.leaving import leave
 from ml.policy import Policy, Told
 from ml.reference import reference_of
-from ml.training import Loss, Sizes, Trainer, adapt, plan_of
+from ml.schedule import plan_of
+from ml.training import Loss, Sizes, Trainer, adapt
 
 Key = tuple[str, str]
 
@@ -169,6 +171,9 @@ class Learner:
         """On held-out pairs: implicit reward accuracy, and how often the policy itself finds the chosen likelier."""
         if not held_out:
             return {}
+        return sharding.at_hand(self.policy.model.whole, lambda: self._evaluated(step, held_out))
+
+    def _evaluated(self, step: int, held_out: list[Sample]) -> dict[str, Any]:
         sums: dict[Key, float] = {}
         means: dict[Key, float] = {}
         loss, count = 0.0, 0
@@ -203,18 +208,22 @@ class Learner:
     def show(self, step: int, held_out: list[Sample]) -> None:
         """The policy's own response to one held-out sample."""
         for sample in held_out[:1]:
-            text = self.policy.respond([sample], self.config.sample_tokens)[0]
+            text = sharding.at_hand(self.policy.model.whole, partial(self._answer, sample))
             self.folder.sample(step, sample.prompt, text, sample_id=sample.id)
+
+    def _answer(self, sample: Sample) -> str:
+        return self.policy.respond([sample], self.config.sample_tokens)[0]
 
     def finish(self, trainer: Trainer, last: dict[str, Any], held_out: list[Sample]) -> None:
         """The policy checkpoint, and the numbers of the run page; evaluated again where earlier weights were kept."""
         step = trainer.kept_step
         found = last if step == trainer.step else self.evaluate(step, held_out)
         self.show(step, held_out)
+        model = trainer.whole_model()
         if not self.folder.leads:
             return
         meta = {"kind": "policy", "recipe": "mm_dpo", "objective": self.config.objective, "step": step}
-        write_folder(self.folder.output / "checkpoint", lambda path: checkpoints.save(path, self.policy.model, meta))
+        write_folder(self.folder.output / "checkpoint", lambda path: checkpoints.save(path, model, meta))
         cuts = str(self.policy.model.encoder.cuts)
         if cuts:
             self.folder.note(f"texts longer than allowed were cut: {cuts} (counted each time they are read)", "warning")
@@ -224,4 +233,4 @@ class Learner:
         result["policy_accuracy"] = found["likelihood"]["overall"]["acc"] if found else None
         write_text(self.folder.output / "evaluation.json", as_json(found) + "\n")
         self.folder.result(result)
-        leave(self.folder, self.policy.model, meta, result, self.config)
+        leave(self.folder, model, meta, result, self.config)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ml import accuracy, checkpoints, critiques, heads, losses, models, parallel, pictures
+from ml import accuracy, checkpoints, critiques, heads, losses, models, parallel, pictures, sharding
 from ml.base import base_of
 from ml.batching import Batch, batches_of, fitting
 from ml.config import Reward
@@ -15,7 +16,8 @@ from ml.data import Dataset, Pair, Sample, need_pairs, read_dataset
 from ml.folder import RunFolder, as_json, write_folder, write_text
 from ml.leaving import leave
 from ml.reward_model import Judged, Key, RewardModel
-from ml.training import Loss, Sizes, Trainer, adapt, plan_of
+from ml.schedule import plan_of
+from ml.training import Loss, Sizes, Trainer, adapt
 
 
 def run(folder: RunFolder, config: Reward) -> None:
@@ -139,7 +141,8 @@ class Learner:
             return {}
         modes = ["given", "own"] if self.config.evaluate_with == "both" else [self.config.evaluate_with]
         modes = modes if self.judge.critical else ["none"]
-        found = {mode: self._evaluated(mode, held_out) for mode in modes}
+        whole = self.judge.model.whole
+        found = {mode: sharding.at_hand(whole, partial(self._evaluated, mode, held_out)) for mode in modes}
         values: dict[str, float | None] = {}
         for mode, (accuracies, _) in found.items():
             end, overall = "" if mode == modes[0] else f"_{mode}", accuracies["overall"]
@@ -167,7 +170,7 @@ class Learner:
     def show(self, step: int, held_out: list[Sample]) -> None:
         """One held-out sample with the model's own critique and reward of each response."""
         for sample in held_out[:1]:
-            rewards, used = self.judge.rewards([[sample]], None)
+            rewards, used = sharding.at_hand(self.judge.model.whole, partial(self.judge.rewards, [[sample]], None))
             texts = {key: sample.response(key[1]).text for key in rewards}
             lines = [f"{value:+.3f}  {texts[key]}\n        {used.get(key, '')}" for key, value in rewards.items()]
             self.folder.sample(step, sample.prompt, "\n".join(lines), sample_id=sample.id)
@@ -177,12 +180,13 @@ class Learner:
         step = trainer.kept_step
         found = last if step == trainer.step else self.evaluate(step, held_out)
         self.show(step, held_out)
+        model = trainer.whole_model()
         if not self.folder.leads:
             return
         meta = {"kind": "reward", "recipe": "reward", "critiques": self.config.critiques, "step": step}
         output = self.folder.output
         head = self.judge.head
-        write_folder(output / "checkpoint", lambda path: checkpoints.save(path, self.judge.model, meta, head))
+        write_folder(output / "checkpoint", lambda path: checkpoints.save(path, model, meta, head))
         write_text(output / "evaluation.json", as_json(found) + "\n")
         cuts = str(self.judge.model.encoder.cuts)
         if cuts:
@@ -193,4 +197,4 @@ class Learner:
         first = next(iter(found.values()), None)
         result = {"accuracy": first["overall"]["acc"] if first else None, **result}
         self.folder.result(result)
-        leave(self.folder, self.judge.model, meta, result, self.config)
+        leave(self.folder, model, meta, result, self.config)

@@ -18,7 +18,7 @@ from ml.heads import score_head
 from ml.models import VisionLanguage
 from ml.policy import Policy
 from ml.reward_model import RewardModel
-from ml.training import plan_of
+from ml.schedule import plan_of
 from tests.ml import cast
 
 

@@ -31,6 +31,13 @@ def ml(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     [
         ("reward", {"learning_rate": -1.0}, ["dataset"], "ConfigError: learning_rate: -1.0 is not between"),
         ("reward", {"base": "/nowhere"}, ["dataset"], "BaseModelNotFound: the path '/nowhere' does not exist"),
+        ("reward", {"base": "x/y", "adapter": "qlora"}, ["dataset"], "NoQuantiser: adapter 'qlora' needs bitsandbytes"),
+        (
+            "reward",
+            {"base": "x/y", "adapter": "qlora", "shard": True},
+            ["dataset"],
+            "ConfigError: shard: weights of four",
+        ),
         ("reward", {}, ["dataset"], "BaseModelNotFound: no base model is named"),
         ("mm_dpo", {"base": "x/y"}, [], "MissingInput: inputs/dataset"),
         ("score", {}, ["dataset"], "MissingInput: inputs/reward"),

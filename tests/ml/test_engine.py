@@ -6,7 +6,6 @@ import json
 import math
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,12 +17,12 @@ import torch
 from transformers import AutoModelForImageTextToText
 
 from ml import losses, safety
-from ml.errors import NoQuantiser, NoScores
+from ml.errors import NoScores
 from ml.length_control import length_controlled
 from ml.progress import Curves
 from tests.ml import cast
 from tests.ml.test_command import ROOT
-from tests.ml.test_recipes import QUICK, REWARD, go, result
+from tests.ml.test_recipes import QUICK, REWARD, go
 
 DPO = QUICK | {"objective": "dpo", "sample_tokens": 2}
 
@@ -55,28 +54,6 @@ def test_two_small_batches_accumulated_are_one_large_batch(tmp_path: Path, data:
         found[name] = curve(go(recipe, tmp_path / name, {"dataset": data}, base=str(base), **more))
     for step, values in found["large"].items():
         assert found["small"][step] == pytest.approx(values, rel=1e-4)
-
-
-@pytest.mark.timeout(300)
-def test_two_processes_are_one_with_twice_the_accumulation(tmp_path: Path, data: Path, base: Path) -> None:
-    config = DPO | {"samples_per_batch": 1, "max_steps": 3}
-    alone = go("mm_dpo", tmp_path / "alone", {"dataset": data}, base=str(base), **config | {"accumulate": 2})
-    both = cast.run_folder(tmp_path / "both", "mm_dpo", {"dataset": data}, base=str(base), **config | {"accumulate": 1})
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    where = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "ml", "mm_dpo", str(both)]
-    ranks = [
-        subprocess.Popen(command, cwd=ROOT, env=os.environ | where | {"RANK": rank, "LOCAL_RANK": rank})
-        for rank in ("0", "1")
-    ]
-    assert [each.wait(240) for each in ranks] == [0, 0]
-    one, two = curve(alone), curve(both)
-    assert list(two) == [1, 2, 3]
-    for step, values in one.items():
-        assert two[step] == pytest.approx(values, rel=1e-4)
-    assert result(both)["reward_margin"] == pytest.approx(result(alone)["reward_margin"], abs=1e-3)
 
 
 @pytest.mark.timeout(300)
@@ -146,11 +123,6 @@ def test_smoothed_curves_follow_their_past() -> None:
     curves = Curves()
     curves.smoothed({"loss": 1.0, "accuracy": 0.0}, 0.9)
     assert curves.smoothed({"loss": 2.0, "accuracy": 1.0}, 0.9) == pytest.approx({"loss_ema": 1.1, "accuracy_ema": 0.1})
-
-
-def test_four_bits_without_their_library_are_refused_by_name(tmp_path: Path, data: Path, base: Path) -> None:
-    with pytest.raises(NoQuantiser, match="bitsandbytes"):
-        go("mm_dpo", tmp_path / "run", {"dataset": data}, base=str(base), **DPO | {"adapter": "qlora"})
 
 
 def test_a_win_rate_that_only_length_explains_is_levelled() -> None:

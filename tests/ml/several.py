@@ -1,0 +1,10 @@
+"""MM-DPO in one folder after the other, as `python -m ml mm_dpo FOLDER`: starting Python costs more than they do."""
+
+from __future__ import annotations
+
+import sys
+
+from ml.__main__ import main
+
+if __name__ == "__main__":
+    sys.exit(max(main(["mm_dpo", folder]) for folder in sys.argv[1:]))
