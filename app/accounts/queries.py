@@ -73,6 +73,12 @@ def open_link(session: Session, sha256: str) -> PasswordLink | None:
     )
 
 
+def was_invited_by(session: Session, user: User, author: User) -> bool:
+    """Whether the author has made an invitation for this account: it did not exist without them."""
+    query = sa.select(PasswordLink.id).filter_by(user_id=user.id, made_by=author.id, purpose="invitation")
+    return session.scalar(query.limit(1)) is not None
+
+
 def tokens_of(session: Session, user: User) -> list[ApiToken]:
     """The user's tokens that were not revoked, the newest first."""
     query = sa.select(ApiToken).where(ApiToken.user_id == user.id, ApiToken.revoked_at.is_(None))

@@ -163,7 +163,11 @@ def make_password_link(session: Session, author: User, project: Project, members
     held = session.scalar(sa.select(Membership).filter_by(project_id=project.id, id=membership_id))
     if held is None:
         raise NotFound()
-    if not author.is_admin and (held.user.is_admin or queries.plays_elsewhere(session, held.user, author)):
+    if not author.is_admin and (
+        held.user.is_admin
+        or queries.plays_elsewhere(session, held.user, author)
+        or (held.user.password_hash and not accounts.was_invited_by(session, held.user, author))
+    ):
         raise NotYours(
             _("%(name)s has rights that you do not administer.", name=held.user.name),
             "user",

@@ -16,20 +16,20 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(path for room in ("app", "worker", "ml") for path in (ROOT / room).rglob("*.py"))
 
 
-def routes_of(router: object) -> Iterator[APIRoute]:
-    """Every route, also those of included routers, which newer FastAPI versions do not list flat."""
+def routes_of(router: object, before: str = "") -> Iterator[tuple[str, APIRoute]]:
+    """Every route with its whole path, also those of included routers, which newer versions do not list flat."""
     for route in getattr(router, "routes", []):
         if isinstance(route, APIRoute):
-            yield route
+            yield before + route.path, route
         inner = getattr(route, "original_router", None) or getattr(route, "router", None)
         if inner is not None:
-            yield from routes_of(inner)
+            yield from routes_of(inner, before + getattr(getattr(route, "include_context", None), "prefix", ""))
 
 
-def all_routes() -> list[APIRoute]:
+def all_routes() -> list[tuple[str, APIRoute]]:
     from app.main import ROUTERS
 
-    return [route for router in ROUTERS for route in routes_of(router)]
+    return [found for router in ROUTERS for found in routes_of(router)]
 
 
 def calls_of(dependant: Dependant) -> Iterator[object]:
@@ -44,7 +44,7 @@ def test_every_route_names_a_guard() -> None:
     routes = all_routes()
     assert len(routes) > 20, "the walk found too few routes: it no longer follows included routers"
     bare = [
-        f"{sorted(route.methods)} {route.path}" for route in routes if not set(calls_of(route.dependant)) & set(GUARDS)
+        f"{sorted(route.methods)} {path}" for path, route in routes if not set(calls_of(route.dependant)) & set(GUARDS)
     ]
     assert not bare, f"give these routes a guard from app.accounts.guard or app.projects.guard: {bare}"
 
@@ -53,9 +53,7 @@ def test_every_project_route_asks_for_a_seat() -> None:
     from app.accounts.guard import GUARDS, anyone, in_person, platform_admin, signed_in
 
     seats = set(GUARDS) - {anyone, signed_in, in_person, platform_admin}
-    bare = [
-        route.path for route in all_routes() if "{slug}" in route.path and not set(calls_of(route.dependant)) & seats
-    ]
+    bare = [path for path, route in all_routes() if "{slug}" in path and not set(calls_of(route.dependant)) & seats]
     assert not bare, f"a page of a project needs a seat (app.projects.guard.needs): {bare}"
 
 

@@ -68,10 +68,19 @@ def test_an_unknown_person_gets_an_account_with_a_link_shown_once(session: Sessi
 def test_a_projects_admin_makes_no_link_for_who_has_rights_elsewhere(session: Session) -> None:
     alice, bob = cast.user(session, "alice"), cast.user(session, "bob")
     streets, others = cast.project(session, alice), cast.project(session, bob, "Others")
-    carol = cast.user(session, "carol")
+    carol = actions.invite(session, alice, streets, "carol@example.org", "Carol", "annotator").user
+    carol.password_hash = cast.user(session, "dora").password_hash
     here = actions.give_role(session, alice, streets, carol.email, "annotator")
     assert actions.make_password_link(session, alice, streets, here.id)[1].startswith("/password-links/")
     actions.give_role(session, bob, others, carol.email, "reviewer")
+    with pytest.raises(actions.NotYours):
+        actions.make_password_link(session, alice, streets, here.id)
+
+
+def test_adding_somebody_to_ones_project_does_not_open_their_account(session: Session) -> None:
+    alice, carol = cast.user(session, "alice"), cast.user(session, "carol")
+    streets = cast.project(session, alice)
+    here = actions.give_role(session, alice, streets, carol.email, "annotator")
     with pytest.raises(actions.NotYours):
         actions.make_password_link(session, alice, streets, here.id)
 
