@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from app.accounts import actions, letters, log, queries, second_factor
+from app.accounts.audit_words import KINDS
 from app.accounts.guard import PlatformAdmin, in_person
 from app.accounts.tables import User
 from app.core.db import Db, Session
@@ -51,6 +52,7 @@ def audit_page(
         entries=entries,
         people=queries.users(session),
         kinds=queries.actions_known(session),
+        kinds_in_words=KINDS,
         chosen={"person": person, "action": action},
         older=entries[-1].id if len(entries) == AT_ONCE else None,
         chain=log.state(session),

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from app.accounts.audit_words import subject_words, words_of
 from app.core.db import Base, Id, Moment
 
 
@@ -115,3 +116,12 @@ class AuditEntry(Base):
     place: Mapped[int | None] = mapped_column(unique=True)
     sha256: Mapped[str | None]
     user: Mapped[User | None] = relationship()
+
+    @property
+    def words(self) -> str:
+        return words_of(self.action)
+
+    @property
+    def about(self) -> tuple[str, str]:
+        """The kind of its subject in words, and its number or name."""
+        return subject_words(self.subject)

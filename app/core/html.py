@@ -67,6 +67,12 @@ def date(value: dt.datetime | None) -> str:
     return dates.format_datetime(value, pattern, dates.UTC, locale=language.formats())
 
 
+def day(value: dt.date) -> str:
+    """A day in the reader's language."""
+    pattern = {"en": "d MMM yyyy", "zh-CN": "yyyy年M月d日"}[language.language()]
+    return dates.format_date(value, pattern, locale=language.formats())
+
+
 def filesize(value: float) -> str:
     for unit in ("B", "kB", "MB", "GB"):
         if value < 1000:
@@ -87,7 +93,7 @@ def templates() -> Jinja2Templates:
     )
     env.policies["ext.i18n.trimmed"] = True
     env.filters.update(markdown=markdown, number=plain_number, iso=iso, filesize=filesize)
-    env.filters.update(date=date, told=language.told)
+    env.filters.update(date=date, day=day, told=language.told)
     env.newstyle_gettext = True  # type: ignore[attr-defined]  # the extension's own switch: values go in by name
     env.globals.update(asset=asset, bundle=bundles.address, language=language.language, languages=language.LANGUAGES)
     env.globals.update(_=_said, gettext=_said, ngettext=_many, pgettext=_said_of)

@@ -22,5 +22,6 @@ STATES = (
 )
 ROLES = (N_("annotator"), N_("reviewer"), N_("researcher"), N_("admin"))
 FLAGS = (N_("confusing"), N_("incomplete"), N_("harmful"), N_("fault"))
-SAMPLES = (N_("image"), N_("video"), N_("safety"), N_("short"), N_("long"))
+SAMPLES = (N_("image"), N_("video"), N_("safety"), N_("short"), N_("long"), N_("mcq"))
+NO_JUDGEMENT = (N_("media missing"), N_("question broken"))
 LEVELS = (N_("helpful"), N_("accurate"))

@@ -13,7 +13,6 @@ from app.annotations import looking
 from app.annotations.selecting import NOTHING
 from app.annotations.tables import Annotation, Review, Revision, Waiting
 from app.core.db import Session
-from app.core.language import N_
 from app.datasets.tables import Dataset
 from app.projects.guard import Seat
 from app.projects.tables import Membership
@@ -97,37 +96,12 @@ def people(session: Session, project_id: int) -> list[Person]:
     ]
 
 
-WORDS = {
-    "project.settings": N_("changed the settings"),
-    "project.rubric": N_("changed the rubric"),
-    "role.given": N_("gave someone a role"),
-    "role.taken": N_("took a role from someone"),
-    "samples.imported": N_("imported samples"),
-    "tasks.cut": N_("cut tasks"),
-    "annotation.submitted": N_("annotated a sample"),
-    "annotation.revised": N_("revised an annotation"),
-    "review.accept": N_("accepted an annotation"),
-    "review.correct": N_("corrected an annotation"),
-    "review.return": N_("returned an annotation"),
-    "review.reject": N_("rejected an annotation"),
-    "review.overruled": N_("overruled an acceptance by rule"),
-    "reviews.by_rule": N_("applied the review rules"),
-    "project.review_rules": N_("changed the review rules"),
-    "sample.adjudicated": N_("decided over a sample"),
-    "annotations.reannotation": N_("had annotations made again"),
-    "annotations.reannotation_undone": N_("undid an order to annotate again"),
-    "dataset.frozen": N_("froze a dataset"),
-    "run.started": N_("started a run"),
-    "run.cancelled": N_("cancelled a run"),
-}
-
-
 def activity(session: Session, seat: Seat, limit: int = 12) -> list[Event]:
     """What people did lately, newest first."""
     return [
         Event(
             entry.user.name if entry.user else "Assay",
-            WORDS.get(entry.action, entry.action.replace(".", " ")),
+            entry.words,
             entry.at,
             _href(seat, entry.subject),
         )

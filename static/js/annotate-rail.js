@@ -26,7 +26,8 @@ export function mountRail(root, store, jumpTo) {
       chip.hidden = kind === "tie" && !store.content.tie;
       chip.toggleAttribute("data-done", left === 0);
       chip.querySelector("[data-count]").textContent = total ? `${total - left}/${total}` : left ? "–" : "✓";
-      chip.setAttribute("aria-label", `${chip.querySelector("[data-name]").textContent}: ${left ? _("%(left)s missing", { left }) : _("complete")}`);
+      const name = chip.querySelector("[data-name]").textContent;
+      chip.setAttribute("aria-label", left ? _("%(name)s: %(left)s missing", { name, left }) : _("%(name)s: complete", { name }));
     }
     submit.toggleAttribute("data-ready", todo.length === 0);
     if (notice.dataset.about === "missing") notice.hidden = true; // they are on it; the chips say the rest

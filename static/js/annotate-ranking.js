@@ -57,7 +57,7 @@ export function mountRanking(root, store, say) {
       relation.textContent = gap;
       relation.dataset.gap = gap;
       const before = store.letter(order[order.indexOf(id) - 1]);
-      relation.setAttribute("aria-label", gap === ">" ? `${before} is better than ${store.letter(id)}; make equal` : `${before} equals ${store.letter(id)}; make better`);
+      relation.setAttribute("aria-label", gap === ">" ? _("%(one)s is better than %(other)s; make equal", { one: before, other: store.letter(id) }) : _("%(one)s equals %(other)s; make better", { one: before, other: store.letter(id) }));
     }
     return item;
   }
@@ -172,11 +172,12 @@ function orderByScores(store) {
 }
 
 function nth(at) {
-  return ["first", "second", "third", "fourth", "fifth", "sixth", "seventh"][at] ?? _("number %(at)s", { at: at + 1 });
+  return [_("first"), _("second"), _("third"), _("fourth"), _("fifth"), _("sixth"), _("seventh")][at] ?? _("number %(at)s", { at: at + 1 });
 }
 
 /** The order for ears: "A first, then B and C equal, then D". */
 function spoken(store) {
-  const places = store.content.ranking.map((group) => (group.length > 1 ? _("%(letters)s equal", { letters: group.map(store.letter).join(_(" and ")) }) : store.letter(group[0])));
+  const and = _(" and ");
+  const places = store.content.ranking.map((group) => (group.length > 1 ? _("%(letters)s equal", { letters: group.map(store.letter).join(and) }) : store.letter(group[0])));
   return places.length ? [_("%(letters)s first", { letters: places[0] }), ...places.slice(1).map((letters) => _("then %(letters)s", { letters }))].join(", ") : _("Not ranked yet");
 }

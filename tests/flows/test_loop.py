@@ -13,7 +13,9 @@ from itertools import pairwise
 import pytest
 from playwright.sync_api import Page, expect
 
+from app.main import app
 from tests.flows.conftest import Platform
+from tests.flows.reading import NO_PAGES, READERS, faults
 
 pytestmark = pytest.mark.timeout(600)
 AT = "/projects/demo"
@@ -159,3 +161,19 @@ def test_metric_lines_rise_and_none_is_lost(platform: Platform) -> None:
     steps = [int(str(line["step"])) for line in lines]
     assert len(steps) > 3
     assert all(later > earlier for earlier, later in pairwise(steps))
+
+
+def test_every_page_of_the_site_has_a_reader() -> None:
+    wanted = {
+        path for path, methods in app.openapi()["paths"].items() if "get" in methods and not NO_PAGES.search(path)
+    }
+    named = {path for ways in READERS.values() for path, _way in ways}
+    assert wanted == named, f"say in tests/flows/reading.py who reads these, and where: {wanted ^ named}"
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_every_page_can_be_read_by_everybody(name: str, enter: Enter) -> None:
+    page = enter(name)
+    addresses = [way if isinstance(way, str) else way(page) for _path, way in READERS[name]]
+    found = [f"{address}: {fault}" for address in addresses for fault in faults(page, address)]
+    assert not found, "\n".join(found)

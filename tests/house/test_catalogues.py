@@ -90,6 +90,23 @@ def test_no_template_speaks_past_the_catalogue() -> None:
     assert not found, "say these through _(…), docs/design.md, Languages:\n" + "\n".join(found)
 
 
+CHOSEN = re.compile(r"\"([^\"]*)\"\s+if\b|\belse\s+\"([^\"]*)\"|:\s*\"([^\"]*)\"")
+"""A literal that a condition or a table of words chooses."""
+
+
+def test_no_expression_of_a_template_chooses_between_words_of_one_language() -> None:
+    found = []
+    for path in sorted((ROOT / "templates").rglob("*.html")):
+        for token in TOKEN.finditer(path.read_text()):
+            outside = token["jinja"] or ""
+            for _depth in range(4):  # the arguments of calls say for themselves what they are
+                outside = re.sub(r"\([^()]*\)", "", outside)
+            words = ["".join(groups) for groups in CHOSEN.findall(outside) if outside.startswith("{{")]
+            shown = [each for each in words if each[:1] != "/" and set(WORD.findall(each)) - NAMES]
+            found += [f"{path.relative_to(ROOT)}: {each!r}" for each in shown]
+    assert not found, "say these through _(…), docs/design.md, Languages:\n" + "\n".join(found)
+
+
 SPOKEN = re.compile(
     r"(?:textContent|innerText|\.title|placeholder)\s*=\s*(?P<quote>[\"`])(?P<text>[^\"`]*)(?P=quote)"
     r"|\b(?:say|tell|confirm|alert)\((?P<mark>[\"`])(?P<words>[^\"`]*)(?P=mark)"
