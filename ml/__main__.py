@@ -1,5 +1,6 @@
 """python -m ml RECIPE FOLDER: run a recipe in its folder. python -m ml tiny FOLDER: build the tiny base model.
 python -m ml merge CHECKPOINT FOLDER: merge an adapter into its base. python -m ml safety FILE: the safety table.
+python -m ml rewardbench CHECKPOINT DATASET FOLDER: ACC and ACC+ by category over any dataset.
 
 Exit codes: 0 done, 2 refused (the last line names the error), 143 asked to stop (a checkpoint is saved), 1 failed.
 """
@@ -21,7 +22,7 @@ from ml.errors import NoQuantiser, Refused, Stopped
 from ml.folder import RunFolder
 
 REFUSED, STOPPED, FAILED = 2, 143, 1
-TOOLS = ("tiny", "merge", "safety")
+TOOLS = ("tiny", "merge", "safety", "rewardbench")
 
 
 def main(arguments: list[str]) -> int:

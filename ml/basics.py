@@ -21,6 +21,9 @@ class Config:
         "× 28).", "Data", min=784, max=16_777_216, advanced=True)
     max_frames: int = option(8,
         "Frames of a video that the model sees, evenly spaced.", "Data", min=1, max=256, advanced=True)
+    keep_features: int = option(0,
+        "MiB of disk for what a frozen vision encoder says of pictures: kept by content for later runs, the least "
+        "recently used go first. 0 keeps nothing.", "Compute", min=0, max=100_000_000, advanced=True)
     seed: int = option(0, "Same seed, same data, same device: same numbers.", "Compute", min=0, max=2**31 - 1)
     device: str = option("auto",
         "auto takes CUDA, then Apple's MPS, then the CPU.", "Compute", choices=("auto", "cpu", "cuda", "mps"))

@@ -94,15 +94,21 @@ class Dataset:
 
 
 def read_dataset(folder: Path) -> Dataset:
-    """The dataset of a folder. Raises MissingInput, BadSample or BadPair with file and line."""
+    """The dataset of a folder, or of one in the published format. Raises MissingInput, BadSample or BadPair with file
+    and line.
+    """
+    from ml import published  # which reads by what stands here
+
+    if published.is_published(folder):
+        return published.read(folder)
     samples: dict[str, Sample] = {}
-    for line, row in _rows(folder / "samples.jsonl", BadSample):
+    for line, row in rows_of(folder / "samples.jsonl", BadSample):
         sample = _sample(folder, row, f"samples.jsonl line {line}")
         if sample.id in samples:
             raise BadSample(f"samples.jsonl line {line}: the id {sample.id!r} stands on an earlier line too")
         samples[sample.id] = sample
     pairs: dict[str, list[Pair]] = {}
-    for line, row in _rows(folder / "pairs.jsonl", BadPair):
+    for line, row in rows_of(folder / "pairs.jsonl", BadPair):
         pair = _pair(samples, row, f"pairs.jsonl line {line}")
         pairs.setdefault(pair.sample, []).append(pair)
     return Dataset(samples, {id: tuple(each) for id, each in pairs.items()})
@@ -119,9 +125,9 @@ def need_pairs(dataset: Dataset, split: str) -> list[Sample]:
 def read_critiques(path: Path, dataset: Dataset) -> dict[tuple[str, str], str]:
     """Approved critiques by (sample, response). Lines of samples outside the dataset are left out."""
     found: dict[tuple[str, str], str] = {}
-    for line, row in _rows(path, BadSample):
+    for line, row in rows_of(path, BadSample):
         where = f"{path.name} line {line}"
-        sample, response, text = (_text(row, name, where) for name in ("sample", "response", "text"))
+        sample, response, text = (text_of(row, name, where) for name in ("sample", "response", "text"))
         if sample in dataset.samples and text.strip():
             if response not in {each.id for each in dataset.samples[sample].responses}:
                 raise BadSample(f"{where}: sample {sample!r} has no response {response!r}")
@@ -132,16 +138,16 @@ def read_critiques(path: Path, dataset: Dataset) -> dict[tuple[str, str], str]:
 def read_margins(path: Path) -> dict[Pair, float]:
     """δ of every scored pair, from a score run's margins.jsonl."""
     found: dict[Pair, float] = {}
-    for line, row in _rows(path, BadPair):
+    for line, row in rows_of(path, BadPair):
         where = f"{path.name} line {line}"
         margin = row.get("margin")
         if not _is_number(margin):
             raise BadPair(f"{where}: margin must be a finite number")
-        found[Pair(*(_text(row, name, where) for name in ("sample", "chosen", "rejected")))] = float(row["margin"])
+        found[Pair(*(text_of(row, name, where) for name in ("sample", "chosen", "rejected")))] = float(row["margin"])
     return found
 
 
-def _rows(path: Path, error: type[BadSample] | type[BadPair]) -> Iterator[tuple[int, dict[str, Any]]]:
+def rows_of(path: Path, error: type[BadSample] | type[BadPair]) -> Iterator[tuple[int, dict[str, Any]]]:
     if not path.is_file():
         raise MissingInput(f"{path.name} is not in {path.parent}")
     with path.open("rb") as file:
@@ -162,7 +168,7 @@ def _object(line: bytes, where: str, error: type[BadSample] | type[BadPair]) -> 
     return row
 
 
-def _text(row: Mapping[str, Any], name: str, where: str, default: str | None = None) -> str:
+def text_of(row: Mapping[str, Any], name: str, where: str, default: str | None = None) -> str:
     value = row.get(name, default)
     if not isinstance(value, str):
         raise BadSample(f"{where}: {name} must be text")
@@ -172,7 +178,7 @@ def _text(row: Mapping[str, Any], name: str, where: str, default: str | None = N
 
 
 def _sample(folder: Path, row: Mapping[str, Any], where: str) -> Sample:
-    split = _text(row, "split", where)
+    split = text_of(row, "split", where)
     if split not in SPLITS:
         raise BadSample(f"{where}: split {split!r} is none of {', '.join(SPLITS)}")
     responses = tuple(_response(each, where) for each in _list(row, "responses", where))
@@ -180,12 +186,12 @@ def _sample(folder: Path, row: Mapping[str, Any], where: str) -> Sample:
     if len(set(ids)) != len(ids):
         raise BadSample(f"{where}: two responses have one id")
     return Sample(
-        id=_text(row, "id", where),
+        id=text_of(row, "id", where),
         split=split,
-        domain=_text(row, "domain", where, "image"),
-        question_type=_text(row, "question_type", where, "short"),
-        prompt=_text(row, "prompt", where),
-        media=tuple(_medium(folder, each, where) for each in _list(row, "media", where)),
+        domain=text_of(row, "domain", where, "image"),
+        question_type=text_of(row, "question_type", where, "short"),
+        prompt=text_of(row, "prompt", where),
+        media=tuple(medium_of(folder, each, where) for each in _list(row, "media", where)),
         responses=responses,
     )
 
@@ -203,12 +209,12 @@ def _response(row: Mapping[str, Any], where: str) -> Response:
         raise BadSample(f"{where}: rank must be a whole number from 1, or null")
     model = row.get("model")
     return Response(
-        id=_text(row, "id", where),
-        text=_text(row, "text", where),
+        id=text_of(row, "id", where),
+        text=text_of(row, "text", where),
         rank=rank,
-        critique=_text(row, "critique", where, "") if row.get("critique") is not None else "",
+        critique=text_of(row, "critique", where, "") if row.get("critique") is not None else "",
         model=model if isinstance(model, str) else None,
-        origin=_text(row, "origin", where, "model"),
+        origin=text_of(row, "origin", where, "model"),
         scores=_scores(row, where),
     )
 
@@ -224,17 +230,17 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _medium(folder: Path, row: Mapping[str, Any], where: str) -> Medium:
-    name = PurePosixPath(_text(row, "path", where))
+def medium_of(folder: Path, row: Mapping[str, Any], where: str) -> Medium:
+    name = PurePosixPath(text_of(row, "path", where))
     if name.is_absolute() or ".." in name.parts:
         raise BadSample(f"{where}: the path {str(name)!r} leaves the dataset folder")
     if not (folder / name).is_file():
         raise BadSample(f"{where}: {name} is not in the dataset folder")
-    return Medium(_text(row, "kind", where, "image"), folder / name)
+    return Medium(text_of(row, "kind", where, "image"), folder / name)
 
 
 def _pair(samples: Mapping[str, Sample], row: Mapping[str, Any], where: str) -> Pair:
-    pair = Pair(*(_text(row, name, where) for name in ("sample", "chosen", "rejected")))
+    pair = Pair(*(text_of(row, name, where) for name in ("sample", "chosen", "rejected")))
     if pair.sample not in samples:
         raise BadPair(f"{where}: samples.jsonl has no sample {pair.sample!r}")
     known = {each.id for each in samples[pair.sample].responses}

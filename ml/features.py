@@ -30,3 +30,27 @@ def joined(features: list[Any]) -> Any:
     as_tensor = isinstance(features[0], Tensor)
     whole: Any = torch.cat(features) if as_tensor else [part for each in features for part in each]
     return BaseModelOutputWithPooling(pooler_output=whole)
+
+
+def named(features: Any) -> dict[str, Tensor]:
+    """Features as named tensors, which a file can hold: `whole`, or a picture's by its place and, if deep, layer."""
+    if isinstance(features, Tensor):
+        return {"whole": features.contiguous()}
+    if isinstance(features, Deep):
+        layers = {f"{one}.{n}": part for one, layer in enumerate(features.layers) for n, part in enumerate(layer)}
+        return named(features.pooled) | {f"layer.{name}": part.contiguous() for name, part in layers.items()}
+    return {f"picture.{place}": part.contiguous() for place, part in enumerate(features)}
+
+
+def unnamed(tensors: dict[str, Tensor]) -> Any:
+    """`named` undone; a tuple of pictures comes back as a list."""
+    if "whole" in tensors:
+        return tensors["whole"]
+    pooled = _listed(tensors, "picture")
+    depth = len({name.split(".")[1] for name in tensors if name.startswith("layer.")})
+    return Deep(pooled, [_listed(tensors, f"layer.{one}") for one in range(depth)]) if depth else pooled
+
+
+def _listed(tensors: dict[str, Tensor], name: str) -> list[Tensor]:
+    count = sum(each.startswith(f"{name}.") for each in tensors)
+    return [tensors[f"{name}.{place}"] for place in range(count)]

@@ -6,7 +6,17 @@ import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageOps,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
 
 from ml.data import Medium, Sample
 from ml.errors import BadImage
@@ -14,7 +24,10 @@ from ml.errors import BadImage
 LARGEST = 100_000_000
 """Pixels of the largest picture that is decoded at all; checked before decoding, since bombs are small files."""
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+_PLUGINS = (JpegImagePlugin, PngImagePlugin, WebPImagePlugin, GifImagePlugin, BmpImagePlugin, TiffImagePlugin)
+"""Imported, these are known to Pillow, which else imports all of its sixty at the first picture."""
+
+FORMATS = tuple(each.__name__.removeprefix("PIL.").removesuffix("ImagePlugin").upper() for each in _PLUGINS)
 
 
 def check(samples: Iterable[Sample]) -> None:

@@ -1,4 +1,4 @@
-"""Prefixes and picture features of samples, kept while memory allows: they are the same in every epoch."""
+"""Prefixes and picture features of samples, kept while memory allows, and on disk where the config gives room."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Any
 
 from torch import Tensor
 
-from ml import pictures
+from ml import identity, pictures
 from ml.config import Config
 from ml.data import Sample
 from ml.encoding import Prefix
 from ml.models import VisionLanguage
+from ml.shelf import Shelf
 
 ROOM = 512 * 1024 * 1024
 """Bytes of prefixes and features that are kept; the longest unused go first."""
@@ -27,6 +28,8 @@ class Prompts:
         self._kept: OrderedDict[str, tuple[Prefix, Any, int]] = OrderedDict()
         self._used = 0
         self._lengths: dict[str, int] = {}
+        self._shelf: Shelf | None = None
+        self._model = ""
 
     def of(self, samples: list[Sample]) -> tuple[list[Prefix], list[Any]]:
         """Each sample's prefix and features. Features are made anew each time while the vision encoder learns."""
@@ -51,9 +54,24 @@ class Prompts:
             self._kept.move_to_end(sample.id)
             return self._kept[sample.id][:2]
         prefix = self._prefix(sample)
-        seen = None if self.model.vision_trains else self.model.see(prefix)
+        seen = None if self.model.vision_trains else self._seen(sample, prefix)
         self._keep(sample.id, prefix, seen)
         return prefix, seen
+
+    def _seen(self, sample: Sample, prefix: Prefix) -> Any:
+        """The pictures' features, off the shelf if they stand there."""
+        if not prefix.images or not self.config.keep_features:
+            return self.model.see(prefix)
+        if self._shelf is None:
+            self._shelf = Shelf(identity.cache_folder() / "features", self.config.keep_features * 2**20)
+            self._model = identity.model_hash(self.model)
+        shown = [(each.kind, identity.file_hash(each.path)) for each in sample.media]
+        key = identity.hash_of([self._model, shown, self.config.max_pixels, self.config.max_frames])
+        found = self._shelf.get(key, self.model.device)
+        if found is None:
+            found = self.model.see(prefix)
+            self._shelf.put(key, found)
+        return found
 
     def _keep(self, id: str, prefix: Prefix, seen: Any) -> None:
         size = sum(_bytes(each) for each in (prefix.ids, seen, *prefix.vision.values()))

@@ -6,23 +6,15 @@ everything that decides it: question, pictures, response, and how both are cut.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-from functools import cache
-from pathlib import Path
-
 import torch
 
 from ml import parallel
 from ml.data import Sample
 from ml.folder import RunFolder, append_lines, read_lines, write_jsonl
-from ml.models import VisionLanguage
+from ml.identity import cache_folder, file_hash, hash_of, model_hash
 from ml.policy import Policy
 
 Key = tuple[str, str]
-FORMAT = 1
-"""Counts up when the encoding of prompts or responses changes, so that older values are not taken for newer ones."""
 
 
 def reference_of(folder: RunFolder, policy: Policy, groups: list[list[Sample]]) -> dict[Key, float]:
@@ -59,35 +51,9 @@ def _computed(folder: RunFolder, policy: Policy, groups: list[list[Sample]]) -> 
     return {key: value for some in parallel.gathered(found) if isinstance(some, dict) for key, value in some.items()}
 
 
-def cache_folder() -> Path:
-    named = os.environ.get("ML_CACHE", "").strip()
-    return Path(named) if named else Path.home() / ".cache" / "assay"
-
-
 def hashes_of(policy: Policy, sample: Sample) -> dict[Key, str]:
     """A hash of everything but the model that decides each response's log-probability."""
     config = policy.prompts.config
     media = [(each.kind, file_hash(each.path)) for each in sample.media]
     asked = [sample.prompt, media, config.max_pixels, config.max_frames, policy.limit]
-    return {(sample.id, r.id): _hash([*asked, r.text]) for r in sample.responses}
-
-
-def model_hash(model: VisionLanguage) -> str:
-    """A hash of the base's files (the commit, where it comes from a hub) and of the arithmetic."""
-    base = Path(model.base)
-    files = sorted(p for p in base.glob("*") if p.suffix in (".safetensors", ".json", ".jinja", ".txt", ".model"))
-    content = [(path.name, file_hash(path)) for path in files] if base.is_dir() else []
-    commit = getattr(model.net.config, "_commit_hash", None)
-    quantised = bool(getattr(model.net, "is_quantized", False))
-    arithmetic = [str(model.net.dtype), model.autocast, model.device.type, quantised]
-    return _hash([FORMAT, content or [model.base, commit], *arithmetic])
-
-
-@cache
-def file_hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _hash(value: object) -> str:
-    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
+    return {(sample.id, r.id): hash_of([*asked, r.text]) for r in sample.responses}

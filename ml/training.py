@@ -28,7 +28,7 @@ from ml.states import WEIGHTS
 HEAD = "head."
 BEST = "best"
 UNTOUCHED = {"device", "evaluate_every", "sample_every", "checkpoint_every", "keep_checkpoints", "logit_chunk", "base"}
-UNTOUCHED |= {"merge", "keep_best", "early_stop"}
+UNTOUCHED |= {"merge", "keep_best", "early_stop", "keep_features"}
 """Fields that may change between a stop and going on."""
 
 
@@ -91,7 +91,9 @@ class Trainer:
         self.weights: dict[str, nn.Parameter] = adapters.trainable(model)
         self.weights |= {HEAD + name: each for name, each in head.named_parameters()} if head else {}
         betas, epsilon = (config.adam_beta1, config.adam_beta2), config.adam_epsilon
-        self.optimizer = torch.optim.AdamW(self._groups(), betas=betas, eps=epsilon, weight_decay=config.weight_decay)
+        how: dict[str, Any] = {"betas": betas, "eps": epsilon, "weight_decay": config.weight_decay}
+        fused = model.whole is None and model.device.type in ("cpu", "cuda")  # a pass over the weights instead of seven
+        self.optimizer = torch.optim.AdamW(self._groups(), **how, fused=fused)
         self.step = self.kept_step = 0
         self.curves = Curves()
 

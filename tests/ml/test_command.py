@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,10 @@ import pytest
 from tests.ml import cast
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+QLORA = {"base": "x/y", "adapter": "qlora"}
+WITHOUT = pytest.mark.skipif(find_spec("bitsandbytes") is not None, reason="bitsandbytes is installed")
 
 
 def ml(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -31,13 +36,8 @@ def ml(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     [
         ("reward", {"learning_rate": -1.0}, ["dataset"], "ConfigError: learning_rate: -1.0 is not between"),
         ("reward", {"base": "/nowhere"}, ["dataset"], "BaseModelNotFound: the path '/nowhere' does not exist"),
-        ("reward", {"base": "x/y", "adapter": "qlora"}, ["dataset"], "NoQuantiser: adapter 'qlora' needs bitsandbytes"),
-        (
-            "reward",
-            {"base": "x/y", "adapter": "qlora", "shard": True},
-            ["dataset"],
-            "ConfigError: shard: weights of four",
-        ),
+        pytest.param("reward", QLORA, ["dataset"], "NoQuantiser: adapter 'qlora' needs bitsandbytes", marks=WITHOUT),
+        ("reward", QLORA | {"shard": True}, ["dataset"], "ConfigError: shard: weights of four bits"),
         ("reward", {}, ["dataset"], "BaseModelNotFound: no base model is named"),
         ("mm_dpo", {"base": "x/y"}, [], "MissingInput: inputs/dataset"),
         ("score", {}, ["dataset"], "MissingInput: inputs/reward"),

@@ -17,6 +17,7 @@ from ml.config import Reward
 from ml.encoding import Prefix, Suffix
 from ml.models import VisionLanguage, load
 from ml.packing import Rows
+from ml.shelf import Shelf
 from tests.ml import families
 
 WIDE = Image.linear_gradient("L").resize((96, 40)).convert("RGB")
@@ -118,6 +119,18 @@ def test_losses_and_gradients_are_those_of_a_row_a_response(model: VisionLanguag
     plain_loss, plain = gradients(model, alone)
     assert packed_loss == pytest.approx(plain_loss, rel=1e-5)
     assert float((packed - plain).norm() / plain.norm()) < 1e-5
+
+
+def test_features_come_back_from_a_file_as_they_were(model: VisionLanguage, tmp_path: Path) -> None:
+    prefix = model.encoder.prefix("What colour is it?", [TALL, WIDE])
+    shelf = Shelf(tmp_path, 2**20)
+    with torch.no_grad():
+        before = model.see(prefix)
+    shelf.put("a", before)
+    after = shelf.get("a", model.device)
+    rows = model.rows([prefix], [[Suffix(model.encoder.ids("red"), [True])]])
+    with torch.no_grad():
+        assert model.hidden(rows, [after]).equal(model.hidden(rows, [before]))
 
 
 def test_in_bf16_they_are_alike_within_its_noise(model: VisionLanguage) -> None:

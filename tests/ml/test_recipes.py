@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
+from ml import rewardbench
 from ml.config import Config, validate
-from ml.errors import BadCheckpoint, Diverged, MissingCritiques, NoPairs, NoScores, Refused, Stopped
+from ml.data import read_dataset
+from ml.errors import BadCheckpoint, ConfigError, Diverged, MissingCritiques, NoPairs, NoScores, Refused, Stopped
 from ml.folder import RunFolder
 from ml.recipes import evaluate, mm_dpo, reward, score
 from tests.ml import cast
@@ -270,3 +272,52 @@ def test_refusals_change_nothing(tmp_path: Path, data: Path) -> None:
     with pytest.raises(Refused, match="does not exist"):
         go("reward", tmp_path / "run", {"dataset": data}, base="/nowhere/at/all")
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["config.json", "inputs"]
+
+
+@pytest.fixture
+def _signals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command listens to SIGTERM; this process had better not."""
+    monkeypatch.setattr("signal.signal", lambda *ignored: None)
+
+
+@pytest.mark.usefixtures("_signals")
+def test_a_reward_model_is_counted_over_a_published_data_set_by_category(
+    tmp_path: Path, data: Path, rewarded: Path, scored: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    published = tmp_path / "published"
+    (published / "short").mkdir(parents=True)
+    dataset = read_dataset(data)
+    rows = []
+    for sample in dataset.samples.values():
+        for medium in sample.media:
+            (published / "short" / medium.path.name).write_bytes(medium.path.read_bytes())
+        images = [f"short/{medium.path.name}" for medium in sample.media]
+        for pair in dataset.pairs[sample.id]:
+            texts = {side: sample.response(getattr(pair, side)).text for side in ("chosen", "rejected")}
+            rows.append({"id": sample.id, "prompt": sample.prompt, "image": images, **texts})
+    cast.write(published / "dpo_pairs.jsonl", rows)
+    inputs = [str(rewarded / "output" / "checkpoint"), str(published), str(tmp_path / "run")]
+    assert rewardbench.main([*inputs, "max_critique_tokens=8", "samples_per_batch=4", "device=cpu"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    by_hand = [
+        json.loads(each)["margin"] > 0 for each in (scored / "output" / "margins.jsonl").read_text().splitlines()
+    ]
+    share = f"{sum(by_hand) / len(by_hand):.2f}"
+    assert [row.split(" | ")[1] for row in told[2:]] == ["short", "overall"]
+    assert all(row.split(" | ")[2] == share and row.endswith("| 40 | 8 |") for row in told[2:])
+    with pytest.raises(ConfigError, match="no field of the recipe score"):
+        rewardbench.main([*inputs, "colour=red"])
+
+
+@pytest.mark.usefixtures("_signals")
+def test_a_policy_is_counted_by_likelihood_and_by_its_gain(
+    tmp_path: Path, data: Path, base: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = QUICK | {"objective": "dpo", "max_steps": 1, "sample_tokens": 2}
+    policy = go("mm_dpo", tmp_path / "policy", {"dataset": data}, base=str(base), **config)
+    inputs = [str(policy / "output" / "checkpoint"), str(data), str(tmp_path / "run")]
+    assert rewardbench.main([*inputs, "max_new_tokens=1", "device=cpu"]) == 0
+    rows = [row.split(" | ") for row in capsys.readouterr().out.splitlines()[2:]]
+    ways = ["log-probability", "log-probability a token", "gain over the base"]
+    assert [row[0].removeprefix("| ") for row in rows if row[1] == "overall"] == ways
+    assert [row[1] for row in rows[:4]] == ["mcq", "long", "short", "video"]

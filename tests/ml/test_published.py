@@ -1,0 +1,74 @@
+"""Data sets in the published format are read as dataset folders are, each fault named by its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ml.accuracy import category_of
+from ml.data import read_dataset
+from ml.errors import BadPair, BadSample
+from tests.ml import cast
+
+
+def line(id: str, chosen: str, rejected: str, **more: Any) -> dict[str, Any]:
+    return {"id": id, "prompt": "What is it?", "chosen": chosen, "rejected": rejected, **more}
+
+
+def published(folder: Path, rows: list[dict[str, Any]], held_out: str = "") -> Path:
+    picture = cast.picture(folder, "red", "circle")
+    for name in ("mcq", "safety", "video/clip", "elsewhere"):
+        (folder / name).mkdir(parents=True)
+    for name in ("mcq/1.png", "safety/1.png", "video/clip/00002.png", "video/clip/00001.png", "elsewhere/1.png"):
+        (folder / name).write_bytes((folder / picture).read_bytes())
+    cast.write(folder / "dpo_pairs.jsonl", rows)
+    (folder / "held_out.txt").write_text(held_out)
+    return folder
+
+
+def test_pairs_of_one_question_are_one_sample_and_equal_texts_one_response(tmp_path: Path) -> None:
+    rows = [
+        line("1", "A dog.", "A cat.", image="mcq/1.png", chosen_reason="it barks"),
+        line("2", "A cat.", "A tree.", image="mcq/1.png", chosen_reason="", rejected_reason="no bark at all"),
+        line("3", "A dog.", "A tree.", image="mcq/1.png"),
+        line("3", "A dog.", "A tree.", image="safety/1.png", ls_factor=0.5),
+        line("4", "A dog.", "A tree.", video="video/clip"),
+        line("5", "A dog.", "A tree."),
+        line("5", "A dog.", "x" * 200, prompt="Which?", image=["elsewhere/1.png"]),
+        line("6", "A", "B", prompt="Which?\nA. dog\nB. tree", image="elsewhere/1.png"),
+    ]
+    dataset = read_dataset(published(tmp_path / "data", rows, "2\n"))
+    samples = list(dataset.samples.values())
+    assert [sample.id for sample in samples] == ["1", "3", "4", "5", "5#2", "6"]
+    assert [category_of(sample) for sample in samples] == ["mcq", "safety", "video", "short", "long", "mcq"]
+    first = samples[0]
+    assert [(each.text, each.critique) for each in first.responses] == [
+        ("A dog.", "it barks"),
+        ("A cat.", ""),
+        ("A tree.", "no bark at all"),
+    ]
+    one, two, three = (each.id for each in first.responses)
+    assert [(p.chosen, p.rejected) for p in dataset.pairs["1"]] == [(one, two), (two, three), (one, three)]
+    assert [sample.split for sample in samples] == ["held_out", *["train"] * 5]
+    assert [medium.path.name for medium in samples[2].media] == ["00001.png", "00002.png"]
+
+
+@pytest.mark.parametrize(
+    ("row", "error", "words"),
+    [
+        (line("1", "same", "same"), BadPair, "line 1: chosen and rejected are the same text"),
+        ({"id": "1", "prompt": "?", "chosen": "a"}, BadSample, "line 1: rejected must be text"),
+        (line("1", "a", "b", image="mcq/2.png"), BadSample, "line 1: mcq/2.png is not in the dataset folder"),
+        (line("1", "a", "b", image="../secret.png"), BadSample, "leaves the dataset folder"),
+        (line("1", "a", "b", video="../.."), BadSample, "line 1: "),
+        (line("1", "a", "b", video="nowhere"), BadSample, "line 1: nowhere is no folder of frames"),
+        (line("1", "a", "b", image={"path": 3}), BadSample, "line 1: path must be text"),
+    ],
+)
+def test_a_line_that_is_no_pair_is_named(
+    tmp_path: Path, row: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        read_dataset(published(tmp_path / "data", [row]))
