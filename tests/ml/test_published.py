@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from ml import rewardbench
 from ml.accuracy import category_of
 from ml.data import read_dataset
 from ml.errors import BadPair, BadSample
 from tests.ml import cast
+from tests.ml.test_recipes import QUICK, go
 
 
 def line(id: str, chosen: str, rejected: str, **more: Any) -> dict[str, Any]:
@@ -72,3 +74,17 @@ def test_a_line_that_is_no_pair_is_named(
 ) -> None:
     with pytest.raises(error, match=words):
         read_dataset(published(tmp_path / "data", [row]))
+
+
+def test_a_policy_is_counted_by_likelihood_and_by_its_gain(
+    tmp_path: Path, data: Path, base: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signal.signal", lambda *ignored: None)  # the command listens to SIGTERM, a test does not
+    config = QUICK | {"objective": "dpo", "max_steps": 1, "sample_tokens": 2}
+    policy = go("mm_dpo", tmp_path / "policy", {"dataset": data}, base=str(base), **config)
+    inputs = [str(policy / "output" / "checkpoint"), str(data), str(tmp_path / "run")]
+    assert rewardbench.main([*inputs, "max_new_tokens=1", "device=cpu"]) == 0
+    rows = [row.split(" | ") for row in capsys.readouterr().out.splitlines()[2:]]
+    ways = ["log-probability", "log-probability a token", "gain over the base"]
+    assert [row[0].removeprefix("| ") for row in rows if row[1] == "overall"] == ways
+    assert [row[1] for row in rows[:4]] == ["mcq", "long", "short", "video"]

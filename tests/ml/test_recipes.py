@@ -274,16 +274,15 @@ def test_refusals_change_nothing(tmp_path: Path, data: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["config.json", "inputs"]
 
 
-@pytest.fixture
-def _signals(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command listens to SIGTERM; this process had better not."""
-    monkeypatch.setattr("signal.signal", lambda *ignored: None)
-
-
-@pytest.mark.usefixtures("_signals")
 def test_a_reward_model_is_counted_over_a_published_data_set_by_category(
-    tmp_path: Path, data: Path, rewarded: Path, scored: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    data: Path,
+    rewarded: Path,
+    scored: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("signal.signal", lambda *ignored: None)  # the command listens to SIGTERM, a test does not
     published = tmp_path / "published"
     (published / "short").mkdir(parents=True)
     dataset = read_dataset(data)
@@ -307,17 +306,3 @@ def test_a_reward_model_is_counted_over_a_published_data_set_by_category(
     assert all(row.split(" | ")[2] == share and row.endswith("| 40 | 8 |") for row in told[2:])
     with pytest.raises(ConfigError, match="no field of the recipe score"):
         rewardbench.main([*inputs, "colour=red"])
-
-
-@pytest.mark.usefixtures("_signals")
-def test_a_policy_is_counted_by_likelihood_and_by_its_gain(
-    tmp_path: Path, data: Path, base: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    config = QUICK | {"objective": "dpo", "max_steps": 1, "sample_tokens": 2}
-    policy = go("mm_dpo", tmp_path / "policy", {"dataset": data}, base=str(base), **config)
-    inputs = [str(policy / "output" / "checkpoint"), str(data), str(tmp_path / "run")]
-    assert rewardbench.main([*inputs, "max_new_tokens=1", "device=cpu"]) == 0
-    rows = [row.split(" | ") for row in capsys.readouterr().out.splitlines()[2:]]
-    ways = ["log-probability", "log-probability a token", "gain over the base"]
-    assert [row[0].removeprefix("| ") for row in rows if row[1] == "overall"] == ways
-    assert [row[1] for row in rows[:4]] == ["mcq", "long", "short", "video"]
