@@ -31,12 +31,13 @@ AT_ONCE = 6
 def ours(asked: dict[str, Any]) -> dict[str, Any]:
     """The recipe's own parts: reference, then training, without its evaluations and the files that it leaves."""
     from ml import models
+    from ml.adapters import adapt
     from ml.config import validate
     from ml.data import read_dataset
     from ml.folder import RunFolder
     from ml.policy import Policy
     from ml.recipes.mm_dpo import Learner, reference_of
-    from ml.training import Trainer, adapt
+    from ml.training import Trainer
 
     folder = RunFolder(Path(asked["place"]) / f"run-{os.getpid()}")
     folder.path.mkdir()

@@ -29,12 +29,12 @@ class Setting:
 
     def __init__(self, asked: dict[str, Any], alone: bool) -> None:
         from ml import critiques, heads, models
+        from ml.adapters import adapt
         from ml.config import validate
         from ml.data import Dataset, read_dataset
         from ml.folder import RunFolder
         from ml.recipes.reward import Learner
         from ml.reward_model import RewardModel
-        from ml.training import adapt
 
         config: Any = validate("reward", _config(asked))
         whole = read_dataset(Path(asked["data"]))

@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import nn
 
+from ml.config import MmDpo, Reward
+from ml.errors import ConfigError
 from ml.models import VisionLanguage
 
 LORA_ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj", "out_proj", "qkv", "qkv_proj")
+
+
+def adapt(model: VisionLanguage, config: Reward | MmDpo) -> None:
+    """LoRA or full fine-tuning, as the config says."""
+    torch.manual_seed(config.seed)
+    if config.adapter != "full":
+        add_lora(model, config.lora_rank, config.lora_alpha, config.lora_dropout, config.lora_targets)
+    else:
+        train_fully(model, config.freeze_vision, config.train_projector, config.train_language)
+        if not trainable(model):
+            raise ConfigError("train_language", "nothing learns: language model, projector and vision are all frozen")
+    if config.gradient_checkpointing:
+        model.net.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
 
 def add_lora(model: VisionLanguage, rank: int, alpha: float, dropout: float, targets: str) -> None:

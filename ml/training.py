@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ml import adapters, parallel, sharding, states
 from ml.batching import Batch
 from ml.config import MmDpo, Reward
-from ml.errors import BadCheckpoint, ConfigError, Diverged, Stopped
+from ml.errors import BadCheckpoint, Diverged, Stopped
 from ml.folder import RunFolder, as_json, write_folder, write_text
 from ml.models import VisionLanguage, load
 from ml.progress import Curves
@@ -61,19 +61,6 @@ class Figures:
     lows: Mapping[str, float]
     highs: Mapping[str, float]
     tokens: int
-
-
-def adapt(model: VisionLanguage, config: Reward | MmDpo) -> None:
-    """LoRA or full fine-tuning, as the config says."""
-    torch.manual_seed(config.seed)
-    if config.adapter != "full":
-        adapters.add_lora(model, config.lora_rank, config.lora_alpha, config.lora_dropout, config.lora_targets)
-    else:
-        adapters.train_fully(model, config.freeze_vision, config.train_projector, config.train_language)
-        if not adapters.trainable(model):
-            raise ConfigError("train_language", "nothing learns: language model, projector and vision are all frozen")
-    if config.gradient_checkpointing:
-        model.net.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
 
 class Trainer:
@@ -177,7 +164,7 @@ class Trainer:
             return self.model
         config = replace(self.config, device="cpu", precision="bf16" if self.model.autocast else "fp32")
         model = load(self.model.source, config, master=config.adapter == "full")
-        adapt(model, config)
+        adapters.adapt(model, config)
         for name, each in adapters.trainable(model).items():
             sharding.put(each, weights[name])
         return model

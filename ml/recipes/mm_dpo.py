@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ml import accuracy, checkpoints, losses, models, parallel, pictures, sharding
+from ml.adapters import adapt
 from ml.base import base_of
 from ml.batching import Batch, batches_of, fitting
 from ml.config import MmDpo
@@ -19,7 +20,7 @@ from ml.leaving import leave
 from ml.policy import Policy, Told
 from ml.reference import reference_of
 from ml.schedule import plan_of
-from ml.training import Loss, Sizes, Trainer, adapt
+from ml.training import Loss, Sizes, Trainer
 
 Key = tuple[str, str]
 

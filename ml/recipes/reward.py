@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ml import accuracy, checkpoints, critiques, heads, losses, models, parallel, pictures, sharding
+from ml.adapters import adapt
 from ml.base import base_of
 from ml.batching import Batch, batches_of, fitting
 from ml.config import Reward
@@ -17,7 +18,7 @@ from ml.folder import RunFolder, as_json, write_folder, write_text
 from ml.leaving import leave
 from ml.reward_model import Judged, Key, RewardModel
 from ml.schedule import plan_of
-from ml.training import Loss, Sizes, Trainer, adapt
+from ml.training import Loss, Sizes, Trainer
 
 
 def run(folder: RunFolder, config: Reward) -> None:
