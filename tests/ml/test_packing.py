@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 
@@ -106,6 +107,34 @@ def gradients(model: VisionLanguage, rows: Rows) -> tuple[float, Tensor]:
     loss = loss_of(model, rows, [model.see(prefix) for prefix in rows.prefixes])  # a projector may learn, too
     torch.autograd.backward(loss)
     return float(loss.detach()), torch.cat([p.grad.flatten() for p in model.net.parameters() if p.grad is not None])
+
+
+def own_positions(model: VisionLanguage, prefix: Prefix, suffix: Suffix) -> Tensor:
+    """Where the family itself puts the tokens of one response behind its prefix: (A, T)."""
+    ids = torch.cat([prefix.ids, torch.tensor(suffix.ids, dtype=torch.long)])
+    own = getattr(model.net.model, "get_rope_index", None)
+    if own is None:
+        return torch.arange(len(ids))[None]
+    types = torch.zeros_like(ids)
+    if prefix.token_types is not None:
+        types[: len(prefix.ids)] = prefix.token_types
+    shapes = {n: each for n, each in prefix.vision.items() if n in inspect.signature(own).parameters}
+    found: Tensor = own(ids[None], mm_token_type_ids=types[None], **shapes)[0]
+    return found[:, 0]
+
+
+@pytest.mark.parametrize("pictures", PICTURES.values(), ids=PICTURES.keys())
+def test_tokens_stand_where_the_family_puts_them_alone(model: VisionLanguage, pictures: list[Image.Image]) -> None:
+    prefixes, suffixes = sample(model, pictures)
+    placed = model.rows(prefixes, suffixes).positions
+    assert placed is not None
+    for row, (prefix, each) in enumerate(zip(prefixes, suffixes, strict=True)):
+        behind, end = len(prefix.ids), len(prefix.ids)
+        for suffix in each:
+            alone = own_positions(model, prefix, suffix)
+            packed = placed.reshape(-1, *placed.shape[-2:])[:, row]
+            begin, end = end, end + len(suffix.ids)
+            assert torch.cat([packed[:, :behind], packed[:, begin:end]], dim=1).equal(alone)
 
 
 @pytest.mark.parametrize("pictures", PICTURES.values(), ids=PICTURES.keys())
