@@ -55,6 +55,9 @@ class Training(Config):
     train_language: bool = option(True,
         "Full fine-tuning: the language model learns.", "Adapter", advanced=True)
     learning_rate: float = option(1e-5, "Peak learning rate of AdamW.", "Optimisation", min=0.0, max=1.0)
+    vision_learning_rate: float = option(0.0,
+        "Learning rate of the vision encoder, where it is not frozen; 0 is the same as the rest.",
+        "Optimisation", min=0.0, max=1.0, advanced=True)
     epochs: int = option(1, "Times that each training sample is seen.", "Optimisation", min=1, max=1000)
     max_steps: int = option(0,
         "Stop after this many optimiser steps; 0 is no limit.", "Optimisation", min=0, max=10_000_000)

@@ -245,14 +245,14 @@ class Trainer:
             self.head.train(on)
 
     def _groups(self) -> list[dict[str, Any]]:
-        own = self.config.learning_rate
-        head = getattr(self.config, "head_learning_rate", 0.0) or own
-        body = [each for name, each in self.weights.items() if not name.startswith(HEAD)]
-        top = [each for name, each in self.weights.items() if name.startswith(HEAD)]
-        shares = [each for each in body if sharding.is_share(each)]  # AdamW takes no group of shares and whole ones
-        wholes = [each for each in body if not sharding.is_share(each)]
-        rates = [(shares, own), (wholes, own), (top, head)]
-        return [{"params": some, "lr": rate, "peak": rate} for some, rate in rates if some]
+        """Weights of one learning rate together; shares and whole ones apart, since AdamW takes no group of both."""
+        vision = {id(each) for each in self.model.net.get_encoder(modality="image").parameters()}
+        groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+        for name, each in self.weights.items():
+            part = "head" if name.startswith(HEAD) else "vision" if id(each) in vision else ""
+            rate = getattr(self.config, f"{part}_learning_rate", 0.0) or self.config.learning_rate
+            groups.setdefault((rate, sharding.is_share(each)), []).append(each)
+        return [{"params": some, "lr": rate, "peak": rate} for (rate, _), some in groups.items()]
 
     @property
     def _shares(self) -> Path:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText
 
 from ml import losses, safety
@@ -72,6 +73,14 @@ def test_a_run_killed_at_a_random_step_goes_on_with_bit_equal_losses(tmp_path: P
     first.wait(60)
     assert subprocess.run(command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, timeout=240).returncode == 0
     assert curve(broken) == curve(unbroken), f"killed after step {fatal}"
+
+
+def test_the_vision_encoder_may_learn_at_a_rate_of_its_own(tmp_path: Path, data: Path, base: Path) -> None:
+    config = DPO | {"adapter": "full", "freeze_vision": False, "learning_rate": 0.0, "vision_learning_rate": 1e-3}
+    folder = go("mm_dpo", tmp_path / "run", {"dataset": data}, base=str(base), **config | {"max_steps": 1})
+    before, after = (load_file(each / "model.safetensors") for each in (base, folder / "output" / "checkpoint"))
+    moved = [name for name, each in before.items() if not each.equal(after[name])]
+    assert moved and all(name.startswith("visual.") for name in moved)
 
 
 def test_margins_may_come_from_peoples_own_scores(tmp_path: Path, data: Path, base: Path) -> None:
