@@ -56,6 +56,7 @@ def sign_out(request: Request, session: Db) -> Response:
     actions.sign_out(session, request.cookies.get(COOKIE, ""))
     answer = redirect("/sign-in")
     answer.delete_cookie(COOKIE)
+    answer.headers["clear-site-data"] = '"cache"'  # the task fetched ahead and its pictures; kept drafts stay
     return answer
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from app.core.db import Session
 from app.core.errors import Refusal
 from app.core.language import gettext as _
+from app.core.language import told
 from app.core.settings import settings
 from app.projects.guard import Seat
 from app.runs import actions, queries, reading
@@ -149,7 +150,13 @@ def _choices(session: Session, seat: Seat, role: Role) -> list[Choice]:
             for each in queries.datasets(session, seat)
         ]
     found = queries.usable_runs(session, seat, role.recipe)
-    return [Choice(each.id, f"run {each.id} · {each.name} · {queries.state_of(each)}") for each in found]
+    return [
+        Choice(
+            each.id,
+            _("run %(id)s · %(name)s · %(state)s", id=each.id, name=each.name, state=told(queries.state_of(each))),
+        )
+        for each in found
+    ]
 
 
 def estimate_of(kind: Kind, values: Mapping[str, Any], dataset_id: int) -> str:

@@ -32,6 +32,8 @@ LABELS = {
     "samples": N_("Samples"),
     "responses": N_("Responses"),
     "steps": N_("Steps"),
+    "reward_margin": N_("Reward margin"),
+    "policy_accuracy": N_("Policy accuracy"),
 }
 
 

@@ -1,5 +1,6 @@
 // Curves: uPlot in the colours of the tokens, as wide as its place, drawn anew when light and dark change.
 import uPlot from "/static/vendor/uPlot/uPlot.esm.js";
+import { _ } from "./words.js";
 
 const SERIES = 7;
 const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
@@ -32,7 +33,7 @@ function options(element, { series, height, x }) {
  * Draw curves in `element`. `series` is a list of {label, values, dashed, points}; values and `steps` have one length, and a null is a gap.
  * Returns {setData(steps, columns), append(step, values), destroy()}.
  */
-export function lineChart(element, { series, steps = [], height = 220, x = "step" }) {
+export function lineChart(element, { series, steps = [], height = 220, x = _("step") }) {
   let data = [steps, ...series.map((each) => each.values ?? [])];
   let plot;
 

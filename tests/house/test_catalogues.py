@@ -23,7 +23,7 @@ TOKEN = re.compile(
 )
 SHOWN = re.compile(rf'\s(?:title|placeholder|aria-label|alt|label)="((?:{JINJA}|[^"])*)"', re.S)
 WORD = re.compile(r"[A-Za-z]{2,}")
-NAMES = {"Assay", "UTC", "px"}
+NAMES = {"Assay", "CSV", "UTC", "px"}
 """Words that are the same in every language."""
 
 
@@ -104,6 +104,19 @@ def test_no_expression_of_a_template_chooses_between_words_of_one_language() -> 
             words = ["".join(groups) for groups in CHOSEN.findall(outside) if outside.startswith("{{")]
             shown = [each for each in words if each[:1] != "/" and set(WORD.findall(each)) - NAMES]
             found += [f"{path.relative_to(ROOT)}: {each!r}" for each in shown]
+    assert not found, "say these through _(…), docs/design.md, Languages:\n" + "\n".join(found)
+
+
+GIVEN = re.compile(r"\bui\.(?:badge|button|crumbs|empty|field|notice|page_head|stat)\(\"([^\"]+)\"(?! if)")
+
+
+def test_no_part_of_a_page_is_given_a_bare_sentence() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}: {words!r}"
+        for path in sorted((ROOT / "templates").rglob("*.html"))
+        for words in GIVEN.findall(path.read_text())
+        if path.name != "guide.html" and set(WORD.findall(words)) - NAMES
+    ]
     assert not found, "say these through _(…), docs/design.md, Languages:\n" + "\n".join(found)
 
 

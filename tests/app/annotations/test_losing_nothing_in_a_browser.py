@@ -87,6 +87,17 @@ def test_without_a_server_the_work_goes_on_and_is_sent_once_and_in_order(bob: Pa
     assert reasons == ["On a train, A", "In a tunnel, A"]
 
 
+def test_what_was_fetched_ahead_cannot_be_read_after_signing_out(bob: Page) -> None:
+    annotate(bob)
+    until(bob, "performance.getEntriesByType('resource').some((each) => each.name.includes('?lease='))")
+    ahead = bob.evaluate("performance.getEntriesByType('resource').find(({ name }) => name.includes('?lease=')).name")
+    bob.locator("summary").filter(has_text="Bob").click()
+    bob.get_by_role("button", name="Sign out").click()
+    bob.wait_for_url("**/sign-in*")
+    bob.goto(ahead)
+    expect(bob).to_have_url(re.compile("/sign-in"))
+
+
 def test_the_older_of_two_tabs_is_told_what_differs_and_offered_the_newer(bob: Page, session: Session) -> None:
     other = patient(bob.context.new_page())
     other.goto(bob.url)
