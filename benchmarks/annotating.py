@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ import httpx2 as httpx
 import numpy as np
 import sqlalchemy as sa
 from PIL import Image
-from playwright.sync_api import BrowserContext, Page, Request, sync_playwright
+from playwright.sync_api import BrowserContext, Error, Page, Request, TimeoutError, sync_playwright
 
 from app.core.settings import Settings
 from app.embedded.services import borrowed
@@ -210,6 +210,7 @@ def measure(context: BrowserContext, url: str, password: str, rounds: int) -> di
 def annotate(page: Page) -> float:
     """One whole annotation by keys; milliseconds from the key that submits to the next page's being usable."""
     before = page.url
+    page.wait_for_load_state("load")
     page.wait_for_timeout(200)  # eyes come before fingers
     for score in "543254325432":
         page.keyboard.press(score)
@@ -227,10 +228,22 @@ def annotate(page: Page) -> float:
     if page.locator("#odd[open]").count():  # far quicker than plausible: asked once
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
-    page.wait_for_url(lambda url: url != before)
-    while (passed := page.evaluate(USABLE)) is None:
+    try:
+        page.wait_for_url(lambda url: url != before)
+    except TimeoutError as problem:
+        said = page.locator("[data-notice]").inner_text()
+        raise SystemExit(f"{before} was not left; the page says: {said!r}") from problem
+    return usable(page)
+
+
+def usable(page: Page) -> float:
+    """Wait for the next page's marks. It may still be on its way: what is asked of the one before is asked again."""
+    for _ in range(1500):
+        with suppress(Error):
+            if (passed := page.evaluate(USABLE)) is not None:
+                return float(passed)
         page.wait_for_timeout(20)
-    return float(passed)
+    raise SystemExit(f"{page.url} never became usable")
 
 
 def weigh(context: BrowserContext, address: str) -> dict[str, Any]:

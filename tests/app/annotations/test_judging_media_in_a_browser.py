@@ -22,6 +22,7 @@ from app.tasks import actions as tasks
 from tests import cast
 from tests.app.annotations import desk
 from tests.app.annotations.browsing import confirmed, sent
+from tests.app.annotations.fingers import drag, pinch_open
 from tests.patience import patient
 from worker import jobs
 
@@ -206,16 +207,47 @@ def test_a_sample_is_judged_by_touch(shown: Page, session: Session) -> None:
     wide = shown.evaluate("document.documentElement.scrollWidth - innerWidth")
     assert wide <= 0, f"the page is {wide} pixels too wide"
     shown.locator("[data-thumb]").nth(1).tap()
-    shown.locator("[data-zoom=in]").tap()
+    before = shown.locator("[data-scale]").inner_text()
+    pinch_open(shown, shown.locator("[data-glass]"))
+    expect(shown.locator("[data-scale]")).not_to_have_text(before)
     for number in range(12):
         shown.locator(f"[data-levels] [data-score='{5 - number % 4}']").tap()
-    for _ in range(4):
-        shown.locator("[data-pool] [data-act=add]").first.tap()
+    for letter in "ABCD":
+        drag(shown, shown.locator("[data-pool] [data-handle]").first, shown.locator("[data-lane]"))
+        expect(shown.locator("[data-lane] [data-letter]").filter(has_text=letter)).to_be_visible()
+    ranked = shown.locator("[data-words]").first.inner_text().split(" > ")
+    assert sorted(ranked) == ["A", "B", "C", "D"]
     shown.locator("[data-lane] [data-gap]").last.tap()
-    expect(shown.locator("[data-words]").first).to_have_text("A > B > C = D")
+    expect(shown.locator("[data-words]").first).to_have_text("{} > {} > {} = {}".format(*ranked))
+    for number, field in enumerate([*shown.locator("[data-reason]").all(), shown.locator("[data-rank-reason]")]):
+        field.tap()
+        shown.keyboard.type(f"Because of {number}")
     first = shown.url
-    reason_and_submit(shown)
-    confirmed(shown, first, lambda page: page.locator("#odd [value=yes]").tap(timeout=2000))
+    shown.locator("#submit").tap()
+    confirmed(shown, first, by=lambda page: page.locator("#odd [value=yes]").tap(timeout=2000))
     shown.wait_for_url("**/projects/streets/annotate")  # there was but one
     sent(shown)
-    assert session.scalars(sa.select(Annotation)).one().latest.content["scores"]
+    content = session.scalars(sa.select(Annotation)).one().latest.content
+    assert sum(len(marks) for marks in content["scores"].values()) == 12
+    assert [len(group) for group in content["ranking"]] == [1, 1, 2]
+    assert sorted(content["reasons"].values()) == [f"Because of {number}" for number in range(4)]
+
+
+@pytest.mark.parametrize("shown", [(LARGE, {**TOUCH, "viewport": {"width": 820, "height": 1180}})], indirect=True)
+def test_a_tie_and_its_sample_are_given_by_touch(shown: Page, session: Session) -> None:
+    for _ in range(12):
+        shown.locator("[data-levels] [data-score='4']").tap()
+    for number, field in enumerate([*shown.locator("[data-reason]").all(), shown.locator("[data-rank-reason]")]):
+        field.tap()
+        shown.keyboard.type(f"Because of {number}")
+    shown.locator("label", has=shown.locator("[data-tie]")).tap()
+    shown.locator("label", has=shown.locator("[value=negative]")).tap()
+    shown.get_by_role("button", name="C. five").tap()
+    expect(shown.locator("[data-diff] ins").first).to_contain_text("C.")
+    first = shown.url
+    shown.locator("#submit").tap()
+    confirmed(shown, first, by=lambda page: page.locator("#odd [value=yes]").tap(timeout=2000))
+    shown.wait_for_url("**/projects/streets/annotate")
+    sent(shown)
+    content = session.scalars(sa.select(Annotation)).one().latest.content
+    assert content["tie"] and content["negative"]["text"] == "C. five"
