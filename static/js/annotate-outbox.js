@@ -1,5 +1,6 @@
 // Finished work on its way to the server: kept in the browser until it is answered, sent in order, counted once by its key.
 
+const PATIENCE = 30_000; // a server or a network that hangs is away; the key keeps a second try from counting twice
 const LARGEST_KEPT_ALIVE = 20_000; // characters: browsers allow 64 kB
 const OUTSIDE = new Set(["away", "signed-out"]);
 
@@ -50,6 +51,7 @@ async function post(entry, asking) {
       method: "POST",
       headers: { "content-type": "application/json", accept: "application/json" },
       body,
+      signal: AbortSignal.timeout(PATIENCE),
       keepalive: body.length < LARGEST_KEPT_ALIVE, // it arrives although the page is left meanwhile
     });
     if (answer.status === 401) return "signed-out";

@@ -3,6 +3,7 @@ import { keptDraft } from "./annotate-kept.js";
 
 const WAIT = 500; // with the way to the server, a change is safe within 800 ms
 const RETRY = 5000;
+const PATIENCE = 20_000; // a server or a network that hangs is away
 
 export function mountSaving(store, activeSeconds, { show, askWhichToKeep, signIn, first, lost }) {
   const { desk } = store;
@@ -14,9 +15,10 @@ export function mountSaving(store, activeSeconds, { show, askWhichToKeep, signIn
   let changed = false;
   let quiet = false; // what happens now is not this person's change
   let asking = false;
+  let unanswered = null; // what was sent, and may or may not have arrived
 
   const body = () => JSON.stringify({ content: store.content, version, active_seconds: activeSeconds(), revision: desk.revision });
-  const put = (more = {}) => fetch(desk.urls.draft, { method: "PUT", headers: { "content-type": "application/json" }, body: body(), ...more });
+  const put = (more = {}) => fetch(desk.urls.draft, { method: "PUT", headers: { "content-type": "application/json" }, body: body(), signal: AbortSignal.timeout(PATIENCE), ...more });
 
   /** Send after `wait`; a change while one waits sends no later than the first. */
   function soon(wait) {
@@ -34,10 +36,12 @@ export function mountSaving(store, activeSeconds, { show, askWhichToKeep, signIn
     show("saving");
     if ((await first()) === "away") return failed("away");
     changed = false;
+    const sent = structuredClone(store.content);
     let answer;
     try {
       answer = await put();
     } catch {
+      unanswered = sent;
       return failed("away");
     }
     if (answer.ok) return saved(await answer.json());
@@ -51,6 +55,7 @@ export function mountSaving(store, activeSeconds, { show, askWhichToKeep, signIn
 
   function saved(answer) {
     version = answer.version;
+    unanswered = null;
     others.postMessage({ version });
     if (!answer.held) lost({ error: "TaskTaken" });
     if (changed) return soon(WAIT);
@@ -68,7 +73,8 @@ export function mountSaving(store, activeSeconds, { show, askWhichToKeep, signIn
   async function decide(newer) {
     if (asking) return;
     asking = true;
-    const mine = same(newer.content, store.content) || (await askWhichToKeep(newer.content));
+    const own = unanswered && same(newer.content, unanswered); // it had arrived, only the answer was lost
+    const mine = own || same(newer.content, store.content) || (await askWhichToKeep(newer.content));
     asking = false;
     version = newer.version;
     if (!mine) return silently(() => store.replace(newer.content));

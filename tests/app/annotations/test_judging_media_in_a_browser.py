@@ -123,8 +123,16 @@ def test_differences_found_words_and_plain_text_are_shown_on_demand(bob: Page) -
 
 
 @pytest.fixture
-def shown(session: Session, address: str, browser: Browser, tmp_path: Path, request: pytest.FixtureRequest) -> Page:
+def shown(
+    session: Session,
+    address: str,
+    browser: Browser,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Page:
     """Bob before the one sample whose line the test gives."""
+    monkeypatch.setattr(jobs, "PREPARE_FOR", 3600)  # nobody else's turn comes between
     alice, bob = cast.user(session, "alice", is_admin=True), cast.user(session, "bob")
     project = cast.project(session, alice)
     cast.seat(session, bob, project, "annotator")

@@ -6,7 +6,7 @@ import datetime as dt
 import re
 
 import sqlalchemy as sa
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 from sqlalchemy.orm import Session
 
 from app.accounts.tables import SignIn, User
@@ -96,6 +96,20 @@ def test_what_was_fetched_ahead_cannot_be_read_after_signing_out(bob: Page) -> N
     bob.wait_for_url("**/sign-in*")
     bob.goto(ahead)
     expect(bob).to_have_url(re.compile("/sign-in"))
+
+
+def test_a_draft_whose_answer_was_lost_is_no_stranger(bob: Page, session: Session) -> None:
+    def arrive_unanswered(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    bob.route("**/draft", arrive_unanswered, times=1)
+    bob.locator("[data-rank-reason]").fill("Said on a ferry")
+    expect(bob.locator("[data-saving]")).to_have_attribute("data-saving", "away")
+    bob.locator("[data-rank-reason]").fill("Said on a ferry and finished")
+    expect(bob.locator("[data-saving]")).to_have_attribute("data-saving", "saved", timeout=20_000)
+    expect(bob.locator("#conflict")).to_be_hidden()
+    assert session.scalars(sa.select(Draft)).one().content["rank_reason"] == "Said on a ferry and finished"
 
 
 def test_the_older_of_two_tabs_is_told_what_differs_and_offered_the_newer(bob: Page, session: Session) -> None:
