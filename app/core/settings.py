@@ -37,6 +37,8 @@ class Settings(BaseSettings):
     openai_api_key: SecretStr = Field(SecretStr(""), alias="OPENAI_API_KEY")
     openai_model: str = Field("", alias="OPENAI_MODEL")
     base_model: str = Field("", alias="BASE_MODEL")
+    outside_allowed: str = Field("", alias="OUTSIDE_ALLOWED")
+    """Networks, between commas, that addresses given by users may reach although they are not public."""
 
     def database_url_or_refuse(self) -> str:
         if not self.database_url:
