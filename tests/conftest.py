@@ -24,6 +24,9 @@ OUTSIDE = [
     "BASE_MODEL",
     "ASSAY_PUBLIC_URL",
     "ASSAY_PORT",
+    "OIDC_ISSUER",
+    "OIDC_CLIENT_ID",
+    "OUTSIDE_ALLOWED",
 ]
 TEMPLATE = "assay"
 LONGEST = ("tests/flows/", "tests/ml/test_easy_vqa")

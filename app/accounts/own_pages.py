@@ -8,7 +8,7 @@ import segno
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 
-from app.accounts import actions, passwords, queries, second_factor, tokens
+from app.accounts import actions, passwords, provider, queries, second_factor, tokens
 from app.accounts.guard import InPerson
 from app.accounts.tables import SignIn
 from app.core.db import Db, Session
@@ -36,6 +36,8 @@ def _account(request: Request, entry: SignIn, session: Session, status: int = 20
             "sign_ins": queries.sign_ins_of(session, entry.user),
             "tokens": queries.tokens_of(session, entry.user),
             "factor": factor if factor and factor.confirmed_at else None,
+            "provider": provider.name(),
+            "identities": entry.user.identities,
             "faults": {},
             "new_token": None,
             "said": "",

@@ -7,11 +7,23 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 
-from app.accounts import actions, language_pages, own_pages, passwords, people_pages, queries, second_factor
+from app.accounts import (
+    actions,
+    language_pages,
+    own_pages,
+    passwords,
+    people_pages,
+    provider,
+    provider_pages,
+    queries,
+    second_factor,
+)
+from app.accounts.cookies import address_of, agent_of, with_cookie
 from app.accounts.guard import COOKIE, Anyone
 from app.accounts.letters import send_reset
 from app.core import mail, throttle
 from app.core.db import Db
+from app.core.errors import Refusal
 from app.core.html import here, page, redirect
 
 door = APIRouter(dependencies=[Anyone])
@@ -22,7 +34,12 @@ Path = Annotated[str, Form(max_length=2000)]
 
 @door.get("/sign-in")
 def sign_in_page(request: Request, next: str = "/") -> Response:
-    return page(request, "accounts/sign_in.html", error=None, email="", next=here(next), mail=mail.is_set_up())
+    return _sign_in_page(request, next)
+
+
+def _sign_in_page(request: Request, next: str, error: Refusal | None = None, email: str = "") -> Response:
+    status, context = error.status if error else 200, {"mail": mail.is_set_up(), "provider": provider.name()}
+    return page(request, "accounts/sign_in.html", status, error=error, email=email, next=here(next), **context)
 
 
 @door.post("/sign-in")
@@ -30,8 +47,7 @@ def sign_in(request: Request, session: Db, email: Email, password: Secret, next:
     try:
         secret = actions.sign_in(session, email, password, agent_of(request), address_of(request))
     except (actions.WrongCredentials, throttle.TooMany) as refusal:
-        context = {"error": refusal, "email": email, "next": here(next), "mail": mail.is_set_up()}
-        return page(request, "accounts/sign_in.html", refusal.status, **context)
+        return _sign_in_page(request, next, refusal, email)
     entry = queries.open_sign_in(session, secret)
     awaits = entry is not None and entry.awaits_code
     return with_cookie(redirect(f"/sign-in/code?next={here(next)}" if awaits else here(next)), request, secret)
@@ -91,23 +107,6 @@ def use_password_link(request: Request, session: Db, secret: str, password: Secr
     return with_cookie(redirect("/sign-in/code" if awaits else "/"), request, opened)
 
 
-def with_cookie(answer: Response, request: Request, secret: str) -> Response:
-    """Give the browser the session's secret."""
-    age = int(actions.SIGNED_IN_FOR.total_seconds())
-    secure = request.url.scheme == "https"
-    answer.set_cookie(COOKIE, secret, max_age=age, httponly=True, samesite="lax", secure=secure)
-    return answer
-
-
-def agent_of(request: Request) -> str:
-    return request.headers.get("user-agent", "")
-
-
-def address_of(request: Request) -> str:
-    """Where the request came from; behind a proxy, uvicorn has put the forwarded address here."""
-    return request.client.host if request.client else ""
-
-
 router = APIRouter()
-for part in (door, language_pages.router, own_pages.router, people_pages.router):
+for part in (door, language_pages.router, provider_pages.router, own_pages.router, people_pages.router):
     router.include_router(part)

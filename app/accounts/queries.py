@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 
 import sqlalchemy as sa
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import joinedload, selectinload
 
-from app.accounts.tables import ApiToken, AuditEntry, PasswordLink, SignIn, User
+from app.accounts.tables import ApiToken, AuditEntry, Identity, PasswordLink, SignIn, User
 from app.core.db import Session
 from app.core.sealing import fingerprint
 
@@ -18,9 +18,20 @@ def user_by_email(session: Session, email: str) -> User | None:
     return session.scalar(sa.select(User).where(User.email == email))
 
 
+def identity(session: Session, issuer: str, subject: str) -> Identity | None:
+    query = sa.select(Identity).options(joinedload(Identity.user)).filter_by(issuer=issuer, subject=subject)
+    return session.scalar(query)
+
+
 def users(session: Session) -> list[User]:
     """Everybody, by name."""
-    return list(session.scalars(sa.select(User).options(joinedload(User.second_factor)).order_by(User.name, User.id)))
+    return list(
+        session.scalars(
+            sa.select(User)
+            .options(joinedload(User.second_factor), selectinload(User.identities))
+            .order_by(User.name, User.id)
+        )
+    )
 
 
 def open_sign_in(session: Session, secret: str) -> SignIn | None:

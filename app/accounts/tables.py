@@ -30,6 +30,7 @@ class User(Base):
     deactivated_at: Mapped[dt.datetime | None]
     """Since when they may not sign in; their work stays."""
     second_factor: Mapped[SecondFactor | None] = relationship(back_populates="user")
+    identities: Mapped[list[Identity]] = relationship(back_populates="user")
     __table_args__ = (sa.CheckConstraint("email = lower(email)", name="email_is_lower_case"),)
 
 
@@ -64,6 +65,21 @@ class SecondFactor(Base):
     recovery_sha256: Mapped[list[Any]] = mapped_column(default=list)
     """Codes for the day the phone is lost, each good once."""
     user: Mapped[User] = relationship(back_populates="second_factor")
+
+
+class Identity(Base):
+    """Who somebody is to an OpenID Connect provider. The subject is what the provider never gives to anybody else."""
+
+    __tablename__ = "identities"
+    id: Mapped[Id]
+    user_id: Mapped[int] = mapped_column(sa.ForeignKey("users.id", ondelete="CASCADE"))
+    issuer: Mapped[str]
+    subject: Mapped[str]
+    email: Mapped[str] = mapped_column(default="", server_default="")
+    """As the provider said it when they were linked; only to be recognised by."""
+    created_at: Mapped[Moment]
+    user: Mapped[User] = relationship(back_populates="identities")
+    __table_args__ = (sa.UniqueConstraint("issuer", "subject"), sa.UniqueConstraint("user_id", "issuer"))
 
 
 class PasswordLink(Base):

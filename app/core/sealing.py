@@ -34,10 +34,10 @@ def seal(text: str) -> str:
     return _key().encrypt(text.encode()).decode()
 
 
-def unseal(sealed: str) -> str:
-    """Raises SettingMissing, SealBroken."""
+def unseal(sealed: str, within: int | None = None) -> str:
+    """within: seconds after which the seal is worth nothing. Raises SettingMissing, SealBroken."""
     try:
-        return _key().decrypt(sealed.encode()).decode()
+        return _key().decrypt(sealed.encode(), ttl=within).decode()
     except InvalidToken:
         raise SealBroken(
             _("This was sealed under another key."), "SECRET_KEY", _("Set the key it was made with.")

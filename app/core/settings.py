@@ -40,6 +40,12 @@ class Settings(BaseSettings):
     outside_allowed: str = Field("", alias="OUTSIDE_ALLOWED")
     """Networks, between commas, that addresses given by users may reach although they are not public."""
 
+    oidc_issuer: str = Field("", alias="OIDC_ISSUER")
+    oidc_client_id: str = Field("", alias="OIDC_CLIENT_ID")
+    oidc_client_secret: SecretStr = Field(SecretStr(""), alias="OIDC_CLIENT_SECRET")
+    oidc_name: str = Field("", alias="OIDC_NAME")
+    """What the button on the sign-in page calls the provider; its host where nothing is said."""
+
     def database_url_or_refuse(self) -> str:
         if not self.database_url:
             raise SettingMissing(

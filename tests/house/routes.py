@@ -43,6 +43,8 @@ GET    /password-links/{secret}                                    anyone      2
 POST   /password-links/{secret}                                    anyone      303 · ·
 POST   /language                                                   anyone
 GET    /language/{code}.js                                         anyone      200 · ·
+GET    /sign-in/provider                                           anyone
+GET    /sign-in/provider/return                                    anyone
 GET    /healthz                                                    anyone
 GET    /readyz                                                     anyone
 
@@ -60,6 +62,10 @@ GET    /account/second-factor                                      in-person
 POST   /account/second-factor                                      in-person
 POST   /account/second-factor/confirmation                         in-person
 POST   /account/second-factor/removal                              in-person
+GET    /account/identity                                           in-person
+GET    /account/identity/confirmation                              in-person
+POST   /account/identity/confirmation                              in-person
+POST   /account/identity/removal                                   in-person
 
 GET    /people                                                     people's
 POST   /people                                                     people's
