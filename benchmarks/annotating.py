@@ -61,7 +61,8 @@ USABLE = """() => {
   const [usable, pictured] = ["usable", "pictured"].map((name) => performance.getEntriesByName(name)[0]?.startTime);
   if (usable === undefined || pictured === undefined) return null;
   const pressed = Number(sessionStorage.getItem("pressed"));
-  return performance.timeOrigin + Math.max(usable, pictured) - pressed;
+  const since = performance.timeOrigin - pressed;
+  return [since + usable, since + Math.max(usable, pictured)];
 }"""
 
 
@@ -197,18 +198,21 @@ def measure(context: BrowserContext, url: str, password: str, rounds: int) -> di
     page.evaluate("names => names.forEach((name) => sessionStorage.removeItem(name))", COUNTED)
     times = [annotate(page) for _ in range(rounds)]
     counts = {name: page.evaluate("name => Number(sessionStorage.getItem(name) ?? 0)", name) for name in COUNTED}
-    times.sort()
+    keys, seen = (sorted(each) for each in zip(*times, strict=True))
     return {
         "rounds": rounds,
         **{f"{name} an annotation": count / rounds for name, count in counts.items()},
-        "submit to next usable, median ms": round(statistics.median(times), 1),
-        "submit to next usable, p90 ms": round(times[int(len(times) * 0.9)], 1),
+        "submit to keys taken, median ms": round(statistics.median(keys), 1),
+        "submit to keys taken, p90 ms": round(keys[int(len(keys) * 0.9)], 1),
+        "submit to picture too, median ms": round(statistics.median(seen), 1),
+        "submit to picture too, p90 ms": round(seen[int(len(seen) * 0.9)], 1),
         **weight,
     }
 
 
-def annotate(page: Page) -> float:
-    """One whole annotation by keys; milliseconds from the key that submits to the next page's being usable."""
+def annotate(page: Page) -> tuple[float, float]:
+    """One whole annotation by keys; milliseconds from the key that submits until the next page takes keys,
+    and until its picture is decoded too."""
     before = page.url
     page.wait_for_load_state("load")
     page.wait_for_timeout(200)  # eyes come before fingers
@@ -236,12 +240,12 @@ def annotate(page: Page) -> float:
     return usable(page)
 
 
-def usable(page: Page) -> float:
+def usable(page: Page) -> tuple[float, float]:
     """Wait for the next page's marks. It may still be on its way: what is asked of the one before is asked again."""
     for _ in range(1500):
         with suppress(Error):
             if (passed := page.evaluate(USABLE)) is not None:
-                return float(passed)
+                return passed[0], passed[1]
         page.wait_for_timeout(20)
     raise SystemExit(f"{page.url} never became usable")
 
@@ -276,7 +280,7 @@ def machine(chromium: str) -> dict[str, Any]:
 
 def table(found: dict[str, Any]) -> str:
     budgets = {"scores an annotation": "12", "clicks an annotation": "0", "requests": "≤ 6", "page kB": "≤ 150"}
-    budgets["submit to next usable, median ms"] = "≤ 300"
+    budgets["submit to picture too, median ms"] = "≤ 300"
     lines = [f"{name:<36} {value!s:>12}  {budgets.get(name, '')}" for name, value in found.items() if name != "parts"]
     return "\n".join([*lines, *[f"  {name:<34} {size:>12,}" for name, size in found["parts"].items()]])
 
