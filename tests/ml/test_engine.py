@@ -58,7 +58,7 @@ def test_two_small_batches_accumulated_are_one_large_batch(tmp_path: Path, data:
         assert found["small"][step] == pytest.approx(values, rel=1e-4)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_run_killed_at_a_random_step_goes_on_with_bit_equal_losses(tmp_path: Path, data: Path, base: Path) -> None:
     config = REWARD | {"lora_dropout": 0.2, "head_dropout": 0.1, "evaluate_with": "given", "checkpoint_every": 2}
     unbroken = go("reward", tmp_path / "unbroken", {"dataset": data}, base=str(base), **config)
@@ -71,7 +71,7 @@ def test_a_run_killed_at_a_random_step_goes_on_with_bit_equal_losses(tmp_path: P
     time.sleep(random.random() / 10)  # and somewhere within the next
     first.send_signal(signal.SIGKILL)
     first.wait(60)
-    assert subprocess.run(command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, timeout=240).returncode == 0
+    assert subprocess.run(command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, timeout=800).returncode == 0
     assert curve(broken) == curve(unbroken), f"killed after step {fatal}"
 
 

@@ -38,7 +38,7 @@ def weights(folder: Path) -> dict[str, Tensor]:
     return load_file(folder / "output" / "checkpoint" / "model.safetensors")
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_two_processes_are_one_with_twice_the_accumulation_and_go_on_from_shares(
     tmp_path: Path, data: Path, base: Path
 ) -> None:
