@@ -89,6 +89,23 @@ def password_link(email: str) -> None:
     print(base.rstrip("/") + letters.path_of(secret))
 
 
+@users.command("erase")
+def erase(
+    email: str,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask again.")] = False,
+) -> None:
+    """Erase who somebody is, for good; what they did stays under a number."""
+    from app.accounts import erasing
+
+    with _transaction() as session:
+        user = _person(session, email)
+        if not yes:
+            typer.confirm(f"Erase {user.name} <{user.email}> for good? Their work stays as #{user.id}", abort=True)
+        erasing.erase(session, None, user, user.email)
+        number = user.id
+    print(f"Erased; their work stays under #{number}.")
+
+
 @log.command("verify")
 def verify_log(head: Annotated[str, typer.Option(help="A hash noted down earlier.")] = "") -> None:
     """Compute the chain of the audit log anew; exit code 1 where it was tampered with."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.staticfiles import StaticFiles
+from pydantic import BaseModel
 from starlette.responses import Response
 from starlette.types import Scope
 from starlette_compress import CompressMiddleware
@@ -34,6 +36,35 @@ class KeptFiles(StaticFiles):
         return answer
 
 
+class Refused(BaseModel):
+    """What a refusal says as JSON: its name, one sentence, the field or file that it is about, and advice."""
+
+    error: str
+    message: str
+    where: str
+    advice: str
+
+
+DONE = {201: "Made", 204: "Done", 206: "A part of it", 303: "Done; Location names the page", 304: "As you know it"}
+REFUSED = {
+    400: "The request cannot be read",
+    401: "Sign in first",
+    403: "You may not",
+    404: "There is nothing that you may see",
+    409: "It does not fit with what is there by now",
+    413: "Larger than this address takes",
+    422: "A field is out of its bounds",
+    429: "Too often",
+    502: "Another server does not answer",
+    503: "Not ready",
+}
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    **{status: {"description": what} for status, what in DONE.items()},
+    **{status: {"description": what, "model": Refused} for status, what in REFUSED.items()},
+}
+"""What any address may answer besides 200."""
+
+
 def _routers() -> list[APIRouter]:
     """Each room's pages and API, where it has them."""
     shelves = [f"app.{room}.{shelf}" for room in ROOMS for shelf in ("pages", "api")]
@@ -44,7 +75,14 @@ ROUTERS = _routers()
 
 
 def build() -> FastAPI:
-    site = FastAPI(title="Assay", version="0.1.0", docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json")
+    site = FastAPI(
+        title="Assay",
+        version="0.1.0",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+        responses=ANSWERS,
+    )
     site.add_middleware(Shield)
     site.add_middleware(CompressMiddleware)
     install_error_pages(site)

@@ -14,6 +14,7 @@ import structlog
 from celery.signals import worker_shutting_down
 from sqlalchemy.exc import OperationalError
 
+from app.accounts.erasing import forget_old
 from app.accounts.log import seal
 from app.annotations.sampling import reconsider
 from app.core import mail, storage
@@ -185,13 +186,14 @@ def _prepare_medium(medium_id: int) -> None:
 
 @app.task(name="sweep")
 def sweep() -> None:
-    """End stale leases, chain new audit entries, and offer the runs that could start."""
+    """End stale leases, chain new audit entries, forget what is past, and offer the runs that could start."""
     while True:
         with transaction() as session:
             if not seal(session):
                 break
     with transaction() as session:
         sweep_leases(session)
+        forget_old(session)
         reconsider(session)
         ready = claims.offers(session)
     if ready and not _waiting_offers():

@@ -197,6 +197,9 @@ def deactivate(session: Session, author: User, user: User) -> None:
 
 
 def reactivate(session: Session, author: User, user: User) -> None:
+    """Raises Conflict for somebody who was erased."""
+    if user.erased_at:
+        raise Conflict(_("Who was erased cannot come back."), "user")
     user.deactivated_at = None
     audit(session, author, "user.reactivated", f"user {user.id}")
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
-from app.accounts import actions, letters, log, queries, second_factor
+from app.accounts import actions, erasing, letters, log, queries, second_factor
 from app.accounts.audit_words import KINDS
 from app.accounts.guard import PlatformAdmin, in_person
 from app.accounts.tables import User
@@ -100,6 +100,27 @@ def unmake_admin(author: PlatformAdmin, session: Db, user_id: int) -> Response:
 @router.post("/people/{user_id}/second-factor/removal")
 def drop_second_factor(author: PlatformAdmin, session: Db, user_id: int) -> Response:
     second_factor.drop(session, author, _user(session, user_id))
+    return redirect("/people")
+
+
+@router.get("/people/{user_id}/erasure")
+def erasure_page(request: Request, author: PlatformAdmin, session: Db, user_id: int) -> Response:
+    return page(request, "accounts/erase.html", person=_user(session, user_id), error=None)
+
+
+@router.post("/people/{user_id}/erasure")
+def erase(
+    request: Request,
+    author: PlatformAdmin,
+    session: Db,
+    user_id: int,
+    confirmed: Annotated[str, Form(max_length=320)],
+) -> Response:
+    user = _user(session, user_id)
+    try:
+        erasing.erase(session, author, user, confirmed)
+    except (erasing.NotConfirmed, actions.LastPlatformAdmin) as refusal:
+        return page(request, "accounts/erase.html", refusal.status, person=user, error=refusal)
     return redirect("/people")
 
 

@@ -29,6 +29,8 @@ class User(Base):
     created_at: Mapped[Moment]
     deactivated_at: Mapped[dt.datetime | None]
     """Since when they may not sign in; their work stays."""
+    erased_at: Mapped[dt.datetime | None]
+    """Since when name and address are a pseudonym."""
     second_factor: Mapped[SecondFactor | None] = relationship(back_populates="user")
     identities: Mapped[list[Identity]] = relationship(back_populates="user")
     __table_args__ = (sa.CheckConstraint("email = lower(email)", name="email_is_lower_case"),)

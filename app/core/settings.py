@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     outside_allowed: str = Field("", alias="OUTSIDE_ALLOWED")
     """Networks, between commas, that addresses given by users may reach although they are not public."""
 
+    retain_days: int = Field(400, alias="RETAIN_DAYS", ge=1)
+    """Days that sessions, links and tokens are kept after their end, with the addresses that they came from."""
+
     oidc_issuer: str = Field("", alias="OIDC_ISSUER")
     oidc_client_id: str = Field("", alias="OIDC_CLIENT_ID")
     oidc_client_secret: SecretStr = Field(SecretStr(""), alias="OIDC_CLIENT_SECRET")

@@ -12,12 +12,13 @@ from app.core.errors import NotFound
 from app.core.html import redirect
 from app.core.language import N_
 from app.core.language import gettext as _
+from app.core.web import FILE_POLICY
 from app.projects.guard import Member
 from app.samples import queries, renditions
 from app.samples.tables import Medium
 
 router = APIRouter(prefix="/projects/{slug}")
-KEPT = "private, max-age=31536000, immutable"
+KEPT = {"cache-control": "private, max-age=31536000, immutable", "content-security-policy": FILE_POLICY}
 Place = Annotated[int, Path(ge=0, lt=2**16)]
 
 
@@ -37,13 +38,13 @@ def medium(
     path, media_type = found
     tag = f'"{row.blob_sha256[:32]}-{size}-{path.suffix.lstrip(".")}"'
     if request.headers.get("if-none-match") == tag:
-        return Response(status_code=304, headers={"etag": tag, "cache-control": KEPT})
+        return Response(status_code=304, headers={"etag": tag, **KEPT})
     if not path.exists():
         raise NotFound(_("The file of this picture is gone from the storage."), "medium")
     if size != "full" and renditions.needed(row) and not path.suffix:
         renditions.ask(session, [row])
-        return FileResponse(path, media_type=media_type, headers={"cache-control": "no-store"})
-    return FileResponse(path, media_type=media_type, headers={"etag": tag, "cache-control": KEPT})
+        return FileResponse(path, media_type=media_type, headers={**KEPT, "cache-control": "no-store"})
+    return FileResponse(path, media_type=media_type, headers={"etag": tag, **KEPT})
 
 
 @router.get("/media/{medium_id}/tiles/{level}/{column}/{row}")
@@ -52,7 +53,7 @@ def tile(session: Db, seat: Member, medium_id: int, level: Place, column: Place,
     path = renditions.tile(queries.medium(session, seat, medium_id), level, column, row)
     if not path.exists():
         raise NotFound(_("The picture has no such tile."), "tile")
-    return FileResponse(path, media_type="image/jpeg", headers={"cache-control": KEPT})
+    return FileResponse(path, media_type="image/jpeg", headers=KEPT)
 
 
 @router.get("/media/{medium_id}/preparation")

@@ -77,6 +77,8 @@ POST   /people/{user_id}/reactivation                              people's    3
 POST   /people/{user_id}/admin                                     people's    303 · ·
 POST   /people/{user_id}/admin/removal                             people's    303 · ·
 POST   /people/{user_id}/second-factor/removal                     people's    303 · ·
+GET    /people/{user_id}/erasure                                   people's    200 · ·
+POST   /people/{user_id}/erasure                                   people's    303 · ·
 GET    /projects/new                                               platform's
 POST   /projects                                                   platform's
 GET    /style-guide                                                platform's

@@ -129,6 +129,7 @@ def body(row: Row, world: World, task: int | None) -> dict[str, Any]:
         "return": {"data": {"revision": 1, "comment": "Look again"}},
         "rejection": {"data": {"revision": 1, "comment": "These are guesses"}},
         "approvals": {"data": {"answer": "approve"}},
+        "erasure": {"data": {"confirmed": "bea.streets@example.org"}},
         "pause": {"data": {"reason": "Hurried"}},
         "{secret}": {"data": {"password": "a very good password"}},
         "{gold_id}": {"data": {"order": "A B C D"}},
