@@ -56,6 +56,17 @@ def test_a_reading_token_changes_nothing(client: TestClient, session: Session) -
     assert client.post("/projects", data={"name": "Mine"}, headers=bearing(secret)).json()["error"] == "ReadingToken"
 
 
+def test_a_token_that_asks_too_often_waits_and_another_does_not(
+    client: TestClient, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "RATE", "2 per hour")
+    alice = cast.user(session, "alice")
+    busy, other = (tokens.make(session, alice, name, "read", 1) for name in ("busy", "other"))
+    session.commit()
+    assert [client.get("/", headers=bearing(busy)).status_code for _ in range(3)] == [200, 200, 429]
+    assert client.get("/", headers=bearing(other)).status_code == 200
+
+
 def test_a_token_never_reaches_the_account_itself(client: TestClient, session: Session) -> None:
     alice = cast.user(session, "alice", is_admin=True)
     secret = tokens.make(session, alice, "writer", "write", 1)
