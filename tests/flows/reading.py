@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -58,7 +59,8 @@ def posted(page: Page, path: str, **fields: str | float | bool) -> str:
 
 def password_link(page: Page) -> str:
     page.goto("/people")
-    link = re.search(r'id="link">[^<]*?(/password-links/[^<]+)<', posted(page, "/people", email="new@example.org"))
+    newcomer = f"{secrets.token_hex(4)}@example.org"  # another one where the walk is made again
+    link = re.search(r'id="link">[^<]*?(/password-links/[^<]+)<', posted(page, "/people", email=newcomer))
     assert link
     return link[1]
 
@@ -81,7 +83,8 @@ def upload(page: Page) -> str:
 def nothing_left(page: Page) -> str:
     """A project without a sample: its queue is empty."""
     page.goto("/projects/new")
-    posted(page, "/projects", name="Blank", slug="blank", overlap="1")
+    if not page.request.get("/projects/blank").ok:
+        posted(page, "/projects", name="Blank", slug="blank", overlap="1")
     return "/projects/blank/annotate"
 
 
@@ -149,6 +152,13 @@ NO_PAGES = re.compile(
     r"^/(api|language)/|\.(csv|jsonl)$|/(media/.*|download|events|log|estimate)$|^/(healthz|readyz|metrics)$"
 )
 """Routes that answer with data, files and streams."""
+WITH_A_PROVIDER = {
+    "/account/identity",
+    "/account/identity/confirmation",
+    "/sign-in/provider",
+    "/sign-in/provider/return",
+}
+"""Pages on the way to a provider of sign-in, of which the demonstration has none."""
 
 
 def faults(page: Page, address: str) -> Iterator[str]:

@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 
 from app.main import app
 from tests.flows.conftest import Platform
-from tests.flows.reading import NO_PAGES, READERS, faults
+from tests.flows.reading import NO_PAGES, READERS, WITH_A_PROVIDER, faults
 
 pytestmark = pytest.mark.timeout(600)
 AT = "/projects/demo"
@@ -167,7 +167,7 @@ def test_every_page_of_the_site_has_a_reader() -> None:
     wanted = {
         path for path, methods in app.openapi()["paths"].items() if "get" in methods and not NO_PAGES.search(path)
     }
-    named = {path for ways in READERS.values() for path, _way in ways}
+    named = {path for ways in READERS.values() for path, _way in ways} | WITH_A_PROVIDER
     assert wanted == named, f"say in tests/flows/reading.py who reads these, and where: {wanted ^ named}"
 
 
