@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +20,8 @@ if TYPE_CHECKING:  # commands load what they need: `up` should not wait for the 
     from app.accounts.tables import User
     from app.core.db import Session
     from app.projects.tables import Project
+    from app.samples.local import Wish
+    from app.samples.tables import Import
 
 cli = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Assay: people's judgements of models, and models from judgements."
@@ -121,27 +124,31 @@ def verify_log(head: Annotated[str, typer.Option(help="A hash noted down earlier
 
 @cli.command("import")
 def import_file(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="JSONL, one sample a line.")],
+    file: Annotated[Path, typer.Argument(exists=True, help="JSONL, JSON, CSV, Parquet, or a datasets folder.")],
     project: Annotated[str, typer.Option(help="Address of the project.")],
     media: Annotated[
         Path | None, typer.Option(help="Folder that the lines' media lie in; the file's own by default.")
     ] = None,
     by: Annotated[str, typer.Option("--as", help="E-mail of the person who imports.")] = "",
     cut: Annotated[bool, typer.Option(help="Cut tasks from the project's samples right away.")] = False,
+    shape: Annotated[str, typer.Option(help="How its records are written; guessed from the first one.")] = "",
+    column: Annotated[
+        list[str] | None, typer.Option(help="FIELD=COLUMN, or response:COLUMN=MODEL; guessed from the names.")
+    ] = None,
+    dry: Annotated[bool, typer.Option("--dry-run", help="Only say what would be added and what is at fault.")] = False,
 ) -> None:
-    """Import samples with their media and responses; the same file again adds nothing."""
-    from app.samples.importing import import_samples, lines_of
-    from app.tasks.actions import cut_tasks
+    """Import samples with their media and responses; the same file again adds nothing, a broken import goes on."""
+    from app.samples.local import Wish
 
-    with _transaction() as session, file.open("rb") as lines:
-        at = _project(session, project)
-        author = _person(session, by)
-        report = import_samples(session, at, lines_of(lines), media or file.parent, author)
-        tasks = cut_tasks(session, at, author) if cut else 0
-    for fault in report.faults:
-        print(f"line {fault.line}, {fault.field}: {fault.reason}", file=sys.stderr)
-    print(f"{report.added} added, {report.already} there already, {len(report.faults)} faults, {tasks} tasks cut")
-    if report.faults:
+    with _services():
+        row, tasks = _bring(file, project, by, cut, Wish(media, shape, tuple(column or ()), dry))
+    for line, field, reason in row.faults:
+        print(f"line {line}, {field}: {reason}", file=sys.stderr)
+    if row.failure:
+        raise Refusal(row.failure, str(file))
+    verb = "would be added" if dry else "added"
+    print(f"{row.added} {verb}, {row.already} there already, {row.faulty} faults, {tasks} tasks cut")
+    if row.faulty:
         raise typer.Exit(1)
 
 
@@ -217,6 +224,45 @@ def _transaction() -> Iterator[Session]:
                 yield session
         finally:
             db.engine().dispose()
+
+
+def _bring(file: Path, project: str, by: str, cut: bool, wish: Wish) -> tuple[Import, int]:
+    """The import as it ended, and how many tasks were cut."""
+    from app.annotations.bringing import keep
+    from app.core import db
+    from app.samples import imports, local
+    from app.samples.tables import Import
+    from app.tasks.actions import cut_tasks
+
+    try:
+        with db.transaction() as session:
+            begun = local.begin(session, _project(session, project), _person(session, by), file, wish)
+        imports.perform(begun.id, keep, _telling(begun.id), begun.fence)
+        with db.transaction() as session:
+            row = session.get_one(Import, begun.id)
+            at = _project(session, project)
+            tasks = cut_tasks(session, at, _person(session, by)) if cut and not wish.dry else 0
+        return row, tasks
+    finally:
+        db.engine().dispose()
+
+
+def _telling(import_id: int) -> Callable[[], bool]:
+    """Says every few seconds how far the import has come, where somebody watches."""
+    last = [time.monotonic()]
+
+    def tell() -> bool:
+        from app.core import db
+        from app.samples.tables import Import
+
+        if sys.stderr.isatty() and time.monotonic() > last[0] + 2:
+            last[0] = time.monotonic()
+            with db.transaction() as session:
+                row = session.get_one(Import, import_id)
+            print(f"line {row.reached:,}: {row.added:,} added, {row.faulty:,} faults", file=sys.stderr)
+        return False
+
+    return tell
 
 
 def _project(session: Session, slug: str) -> Project:

@@ -16,15 +16,16 @@ from sqlalchemy.exc import OperationalError
 
 from app.accounts.erasing import forget_old
 from app.accounts.log import seal
+from app.annotations import bringing
 from app.annotations.sampling import reconsider
 from app.core import mail, storage
 from app.core.db import transaction
 from app.core.errors import Refusal
-from app.core.jobs import ROUTES
+from app.core.jobs import ROUTES, nudge
 from app.runs import claims
 from app.runs.claims import Claim
 from app.runs.refusals import ClaimLost
-from app.samples import keeping, renditions
+from app.samples import imports, keeping, renditions
 from app.samples.tables import Medium
 from app.tasks.actions import sweep_leases
 from worker import process
@@ -40,6 +41,9 @@ SHUTDOWN_GRACE = 12.0
 
 PREPARE_FOR = 10.0
 """Seconds after which a long list of media is put at the end of the queue again."""
+
+IMPORT_FOR = 15.0
+"""Seconds after which a long import is put at the end of the queue again."""
 
 leaving = threading.Event()
 """Set when this worker is asked to stop."""
@@ -184,6 +188,15 @@ def _prepare_medium(medium_id: int) -> None:
             keeping.add_frames(session, medium_id, answer["moments"])
 
 
+@app.task(name="import_samples")
+def import_samples(import_id: int, fence: int | None = None) -> None:
+    """Bring a file's records into its project; a long one makes room for the desk's other jobs now and then."""
+    deadline = time.monotonic() + IMPORT_FOR
+    left = imports.perform(import_id, bringing.keep, lambda: leaving.is_set() or time.monotonic() > deadline, fence)
+    if left is not None:
+        import_samples.apply_async((import_id, left), queue=ROUTES["import_samples"])
+
+
 @app.task(name="sweep")
 def sweep() -> None:
     """End stale leases, chain new audit entries, forget what is past, and offer the runs that could start."""
@@ -196,6 +209,8 @@ def sweep() -> None:
         forget_old(session)
         reconsider(session)
         ready = claims.offers(session)
+        for import_id in imports.waiting(session):
+            nudge(session, "import_samples", import_id)
     if ready and not _waiting_offers():
         for run_id in ready:
             perform_run.apply_async((run_id,))

@@ -13,7 +13,7 @@ from app.core.db import Session, after_commit
 from app.core.settings import settings
 
 log = structlog.get_logger()
-ROUTES = {"perform_run": "gpu", "prepare_media": "media"}
+ROUTES = {"perform_run": "gpu", "prepare_media": "media", "import_samples": "media"}
 DESK = "desk"
 
 

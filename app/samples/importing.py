@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 import sqlalchemy as sa
@@ -21,13 +21,15 @@ from app.core.db import Session
 from app.core.errors import Invalid
 from app.core.language import gettext as _
 from app.projects.tables import Project
-from app.samples import renditions
+from app.samples import renditions, shapes
 from app.samples.keeping import medium_of, read_video
+from app.samples.mapping import Mapping
 from app.samples.pictures import open_picture, read_picture
-from app.samples.schemas import SampleLine
+from app.samples.schemas import Judgement, SampleLine
+from app.samples.sources import EMBEDDED, BadLine, Entry, entries_of
 from app.samples.tables import Medium, Response, Sample
 
-LONGEST_LINE = 8 * 2**20
+BATCH = 100
 MOST_FRAMES = 64
 FAULTS_SHOWN = 500
 PICTURE_ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
@@ -56,8 +58,17 @@ class Report:
             self.faults.append(fault)
 
 
-class BadLine(Invalid):
-    """A line that is no sample."""
+@dataclass(frozen=True)
+class Plan:
+    """How records are read: the folders of their media and of pictures within rows, their shape and columns."""
+
+    media: Path
+    aside: Path
+    shape: str = "assay"
+    mapping: Mapping = field(default_factory=dict)
+
+
+Judged = list[tuple[int, Judgement]]
 
 
 @dataclass(frozen=True)
@@ -89,80 +100,72 @@ def import_samples(
 
     lines: JSON objects of the shape SampleLine; blank lines are passed over. media_root: the folder of their media.
     """
-    report = Report()
-    for batch in _batches(_read_all(lines, media_root, report), 100):
-        known = _known(session, project, [incoming.sha256 for incoming in batch])
-        for incoming in batch:
-            if incoming.sha256 in known:
-                report.already += 1
-            else:
-                known.add(incoming.sha256)
-                _add(session, project, incoming, report)
-    audit(
-        session,
-        author,
-        "samples.imported",
-        f"project {project.id}",
-        project.id,
-        added=report.added,
-        faulty=report.faulty,
-    )
+    report, plan = Report(), Plan(media_root, media_root)
+    entries = entries_of(lines)
+    while batch := list(islice(entries, BATCH)):
+        add_batch(session, project, batch, plan, report)
+    audit_import(session, author, project, report)
     return report
 
 
-def preview(lines: Iterable[str | bytes], media_root: Path, shown: int = 5) -> tuple[list[SampleLine], int, Report]:
-    """The first lines, how many read well, and the faults that can be seen without decoding the pictures."""
-    report, good = Report(), 0
-    first: list[SampleLine] = []
-    for incoming in _read_all(lines, media_root, report):
+def audit_import(session: Session, author: User, project: Project, report: Report) -> None:
+    found = {"added": report.added, "faulty": report.faulty}
+    audit(session, author, "samples.imported", f"project {project.id}", project.id, **found)
+
+
+def add_batch(session: Session, project: Project, batch: list[Entry], plan: Plan, report: Report) -> Judged:
+    """Samples for some records; what they bring of people's judgements is handed back with the samples' ids."""
+    incoming = list(_read_all(batch, plan, report))
+    known = _known(session, project, [each.sha256 for each in incoming])
+    judged: Judged = []
+    for each in incoming:
+        if each.sha256 in known:
+            report.already += 1
+            continue
+        known.add(each.sha256)
+        sample_id = _add(session, project, each, report)
+        if sample_id is not None and each.line.judgement:
+            judged.append((sample_id, each.line.judgement))
+    return judged
+
+
+def try_batch(session: Session, project: Project, batch: list[Entry], plan: Plan, report: Report) -> list[SampleLine]:
+    """What `add_batch` would do, counted and with the faults that heads of files show, and nothing of it done."""
+    good = []
+    incoming = list(_read_all(batch, plan, report))
+    known = _known(session, project, [each.sha256 for each in incoming])
+    for each in incoming:
         try:
-            for path in incoming.pictures:
+            for path in each.pictures:
                 open_picture(path.read_bytes(), path.name).close()
         except Invalid as problem:
-            report.add_fault(Fault(incoming.number, problem.where, problem.what))
+            report.add_fault(Fault(each.number, problem.where, problem.what))
             continue
-        good += 1
-        if len(first) < shown:
-            first.append(incoming.line)
-    return first, good, report
+        good.append(each.line)
+        report.already += each.sha256 in known
+        report.added += each.sha256 not in known
+        known.add(each.sha256)
+    return good
 
 
-def lines_of(file: IO[bytes]) -> Iterator[bytes]:
-    """A file's lines; one beyond the limit is handed on cut, to be named as a fault, and its rest is passed over."""
-    while line := file.readline(LONGEST_LINE + 1):
-        yield line
-        while len(line) > LONGEST_LINE and not line.endswith(b"\n") and (line := file.readline(LONGEST_LINE + 1)):
-            pass
-
-
-def _batches(incoming: Iterator[Incoming], size: int) -> Iterator[list[Incoming]]:
-    while batch := list(islice(incoming, size)):
-        yield batch
-
-
-def _read_all(lines: Iterable[str | bytes], media_root: Path, report: Report) -> Iterator[Incoming]:
-    for number, text in enumerate(lines, 1):
-        if not text.strip():
-            continue
+def _read_all(entries: Iterable[Entry], plan: Plan, report: Report) -> Iterator[Incoming]:
+    for entry in entries:
         try:
-            yield _read(number, text, media_root)
+            for row in shapes.read(plan.shape, entry.value(), plan.mapping):
+                yield _read(entry.number, row, plan)
         except Invalid as problem:
-            report.add_fault(Fault(number, problem.where, problem.what))
+            report.add_fault(Fault(entry.number, problem.where, problem.what))
 
 
-def _read(number: int, text: str | bytes, media_root: Path) -> Incoming:
-    line = _parse(text)
-    files = _files(line, media_root)
+def _read(number: int, row: dict[str, Any], plan: Plan) -> Incoming:
+    line = _shaped(row)
+    files = _files(line, plan)
     return Incoming(number, line, files, _content_sha256(line, files))
 
 
-def _parse(text: str | bytes) -> SampleLine:
-    if len(text) > LONGEST_LINE:
-        raise BadLine(_("The line is longer than %(longest_line)s bytes.", longest_line=f"{LONGEST_LINE:,}"), "line")
+def _shaped(row: dict[str, Any]) -> SampleLine:
     try:
-        line = SampleLine.model_validate(orjson.loads(text))
-    except orjson.JSONDecodeError as problem:
-        raise BadLine(_("This is not JSON: %(problem)s.", problem=problem), "line") from None
+        line = SampleLine.model_validate(row)
     except ValidationError as problem:
         first = problem.errors(include_url=False)[0]
         raise BadLine(first["msg"].removeprefix("Value error, "), ".".join(map(str, first["loc"])) or "line") from None
@@ -180,35 +183,35 @@ def _texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
             yield from _texts(inner, f"{place}.{key}".lstrip("."))
 
 
-def _files(line: SampleLine, media_root: Path) -> list[Path]:
+def _files(line: SampleLine, plan: Plan) -> list[Path]:
     if line.has_video_file:
-        return [*_named([str(line.video)], media_root, "video"), *_frames(line.frames or [], media_root, "frames")]
+        return [*_named([str(line.video)], plan, "video"), *_frames(line.frames or [], plan, "frames")]
     if line.video:
-        return _frames(line.video, media_root, "video")
-    return _named([line.image] if line.image else line.images, media_root, "image" if line.image else "images")
+        return _frames(line.video, plan, "video")
+    return _named([line.image] if line.image else line.images, plan, "image" if line.image else "images")
 
 
-def _named(names: list[str], media_root: Path, place: str) -> list[Path]:
-    files = [_inside(media_root, name, place) for name in names]
+def _named(names: list[str], plan: Plan, place: str) -> list[Path]:
+    files = [_inside(plan, name, place) for name in names]
     for name, path in zip(names, files, strict=True):
         if not path.is_file():
             raise BadLine(_("There is no file “%(name)s” among the media.", name=name), place)
     return files[:MOST_FRAMES]
 
 
-def _inside(media_root: Path, name: str, place: str) -> Path:
+def _inside(plan: Plan, name: str, place: str) -> Path:
     """The path, which may leave the media folder neither by its name nor by a link."""
-    root = media_root.resolve()
-    path = (root / name).resolve()
+    root = (plan.aside if name.startswith(EMBEDDED) else plan.media).resolve()
+    path = (root / name.removeprefix(EMBEDDED)).resolve()
     if not path.is_relative_to(root) or len(name) > 1000:
         raise BadLine(_("“%(name)s” points outside the media folder.", name=name[:80]), place)
     return path
 
 
-def _frames(found: str | list[str], media_root: Path, place: str) -> list[Path]:
+def _frames(found: str | list[str], plan: Plan, place: str) -> list[Path]:
     if not isinstance(found, str):
-        return _named(found, media_root, place)
-    folder = _inside(media_root, found, place)
+        return _named(found, plan, place)
+    folder = _inside(plan, found, place)
     if not folder.is_dir():
         raise BadLine(_("There is no folder of frames “%(name)s” among the media.", name=folder.name), place)
     frames = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURE_ENDINGS)
@@ -228,14 +231,14 @@ def _known(session: Session, project: Project, hashes: list[str]) -> set[str]:
     return set(session.scalars(query))
 
 
-def _add(session: Session, project: Project, incoming: Incoming, report: Report) -> None:
+def _add(session: Session, project: Project, incoming: Incoming, report: Report) -> int | None:
     try:
         pictures = [read_picture(path.read_bytes(), path.name) for path in incoming.pictures]
         video = read_video(incoming.video) if incoming.video else None
     except Invalid as problem:
         report.add_fault(Fault(incoming.number, problem.where, problem.what))
-        return
-    sample_id = session.scalar(
+        return None
+    sample_id: int | None = session.scalar(
         insert(Sample)
         .values(
             project_id=project.id,
@@ -253,18 +256,18 @@ def _add(session: Session, project: Project, incoming: Incoming, report: Report)
     )
     if sample_id is None:  # somebody else imported the same line meanwhile
         report.already += 1
-        return
+        return None
     report.added += 1
-    rows = [medium_of(picture, "frame" if incoming.line.video else "image") for picture in pictures]
+    shown = [medium_of(picture, "frame" if incoming.line.video else "image") for picture in pictures]
     media = [
         Medium(sample_id=sample_id, position=place, alt=incoming.line.alt, **row)
-        for place, row in enumerate([*([video] if video else []), *rows])
+        for place, row in enumerate([*([video] if video else []), *shown])
     ]
     session.add_all(media)
     session.flush()
     renditions.ask(session, media)
     replies = enumerate(incoming.line.responses)
-    session.execute(
-        sa.insert(Response),
-        [{"sample_id": sample_id, "position": n, "model": r.model, "text": r.text} for n, r in replies],
-    )
+    rows = [{"sample_id": sample_id, "position": n, "model": r.model, "text": r.text} for n, r in replies]
+    if rows:
+        session.execute(sa.insert(Response), rows)
+    return sample_id

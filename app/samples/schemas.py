@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -20,6 +20,17 @@ class ReplyLine(BaseModel):
     text: str = Field(min_length=1, max_length=100_000)
 
 
+class Judgement(BaseModel):
+    """What people said of a sample elsewhere: lists in the order of its responses, empty where nothing was said."""
+
+    model_config = ConfigDict(extra="forbid")
+    scores: list[dict[str, Annotated[int, Field(ge=1, le=5)]]] = Field(default=[], max_length=12)
+    reasons: list[str] = Field(default=[], max_length=12)
+    ranks: list[int] = Field(max_length=12)
+    """1 for the best; equal ranks are a tie."""
+    rank_reason: str = Field(default="", max_length=10_000)
+
+
 class SampleLine(BaseModel):
     """One sample: a prompt, its picture(s) or video frames, and the replies. Paths are relative to the media."""
 
@@ -34,13 +45,15 @@ class SampleLine(BaseModel):
     """Beside a video file: the frames that models saw, as a folder or one by one. Sampled where they are absent."""
     domain: Literal["image", "video", "safety"] | None = None
     question_type: Literal["mcq", "long", "short"] | None = None
-    responses: list[ReplyLine] = Field(min_length=2, max_length=12)
+    responses: list[ReplyLine] = Field(default=[], max_length=12)
+    """A sample with fewer than two waits for more before anybody can judge it."""
     reference: str = Field(default="", max_length=100_000)
     """A right answer, where one is known: its length tells long from short questions. Not kept."""
     language: str = Field(default="", max_length=35, pattern=r"^[A-Za-z0-9-]*$")
     cluster: str = Field(default="", max_length=100)
     alt: str = Field(default="", max_length=2000)
     credit: str = Field(default="", max_length=2000)
+    judgement: Judgement | None = None
 
     @model_validator(mode="after")
     def _has_one_kind_of_medium(self) -> SampleLine:
@@ -48,6 +61,8 @@ class SampleLine(BaseModel):
             raise ValueError("give exactly one of image, images and video")
         if self.frames and not self.has_video_file:
             raise ValueError("frames stand beside a video file")
+        if self.judgement and len(self.judgement.ranks) != len(self.responses):
+            raise ValueError("a judgement ranks each response")
         return self
 
     @property
@@ -60,7 +75,8 @@ class SampleLine(BaseModel):
 
     @property
     def kind_of_question(self) -> str:
-        return self.question_type or question_type(self.prompt, self.reference or self.responses[0].text)
+        first = self.responses[0].text if self.responses else ""
+        return self.question_type or question_type(self.prompt, self.reference or first)
 
 
 def question_type(prompt: str, reference: str) -> str:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from app.accounts.tables import User
 from app.core.db import Base, Id, Moment
+from app.projects.tables import Project
 
 DOMAINS = ("image", "video", "safety")
 QUESTION_TYPES = ("mcq", "long", "short")
@@ -74,3 +79,49 @@ class Response(Base):
     text: Mapped[str]
     sample: Mapped[Sample] = relationship(back_populates="responses")
     __table_args__ = (sa.UniqueConstraint("sample_id", "position"),)
+
+
+class Import(Base):
+    """One file on its way into a project: how far it has come, and what was wrong with its lines.
+
+    A worker claims it with a rising fence, adds a batch of records a transaction, and says how far it has come.
+    """
+
+    __tablename__ = "imports"
+    id: Mapped[Id]
+    project_id: Mapped[int] = mapped_column(sa.ForeignKey("projects.id"), index=True)
+    author_id: Mapped[int] = mapped_column(sa.ForeignKey("users.id"))
+    token: Mapped[str]
+    """The upload's; for a file that was named on a command line, what was drawn for it."""
+    name: Mapped[str]
+    source: Mapped[str]
+    """Path of the file or datasets folder that holds the records."""
+    media: Mapped[str]
+    aside: Mapped[str]
+    """Path of the folder for pictures that rows carry, and for what is gathered."""
+    shape: Mapped[str]
+    mapping: Mapped[dict[str, Any]]
+    dry: Mapped[bool] = mapped_column(default=False)
+    """A dry run says what would be added and what is at fault, and adds nothing."""
+    total: Mapped[int | None]
+    """Lines or rows of the file, where counting them is quick."""
+    reached: Mapped[int] = mapped_column(default=0, server_default="0")
+    """The number of the last line that is done with: where the import goes on after a break."""
+    added: Mapped[int] = mapped_column(default=0, server_default="0")
+    already: Mapped[int] = mapped_column(default=0, server_default="0")
+    faulty: Mapped[int] = mapped_column(default=0, server_default="0")
+    faults: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
+    """The first few hundred: [[line, field, reason], …]."""
+    fence: Mapped[int] = mapped_column(default=0, server_default="0")
+    heard_at: Mapped[dt.datetime | None]
+    """When its worker last said something; null while none has it."""
+    created_at: Mapped[Moment]
+    ended_at: Mapped[dt.datetime | None]
+    failure: Mapped[str] = mapped_column(default="", server_default="")
+    """Why it stopped for good, by a named error; empty where it went through."""
+    project: Mapped[Project] = relationship()
+    author: Mapped[User] = relationship()
+    __table_args__ = (
+        sa.UniqueConstraint("token", "dry"),
+        sa.Index("ix_imports_waiting", "id", postgresql_where=sa.text("ended_at IS NULL")),
+    )

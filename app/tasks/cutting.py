@@ -12,7 +12,7 @@ from app.accounts.actions import audit
 from app.accounts.tables import User
 from app.core.db import Session
 from app.projects.tables import Project
-from app.samples.tables import Sample
+from app.samples.tables import Response, Sample
 from app.tasks import ruling
 from app.tasks.record_tables import Gold
 from app.tasks.tables import Lane, Place, Task
@@ -38,7 +38,7 @@ def cut_tasks(session: Session, project: Project, author: User, sample_ids: Sequ
             sa.literal(project.id), Sample.id, there + missing.c.nth, laid["priority"], Lane.id, sa.literal(False)
         )
         .select_from(sa.join(Sample, missing, sa.true()).join(Lane, _lane_of(project, laid)))
-        .where(Sample.project_id == project.id, ~has_gold())
+        .where(Sample.project_id == project.id, ~has_gold(), can_be_judged())
         .order_by(Sample.id)
     )
     if sample_ids is not None:
@@ -67,6 +67,11 @@ def live_tasks() -> sa.ScalarSelect[int]:
 
 def has_gold() -> sa.ColumnElement[bool]:
     return sa.exists().where(Gold.sample_id == Sample.id, Gold.retired_at.is_(None)).correlate(Sample)
+
+
+def can_be_judged() -> sa.ColumnElement[bool]:
+    """A Sample with at least two responses: there is something to compare."""
+    return sa.exists().where(Response.sample_id == Sample.id, Response.position == 1).correlate(Sample)
 
 
 def overlap_of(project: Project) -> Any:

@@ -198,7 +198,7 @@ def in_state(query: sa.Select[Sample], state: str) -> sa.Select[Sample]:
 def short_of_tasks(session: Session, project: Project) -> int:
     """How many samples have fewer tasks than their overlap asks for; replacements do not count."""
     query = sa.select(sa.func.count()).select_from(Sample)
-    query = query.where(Sample.project_id == project.id, ~cutting.has_gold())
+    query = query.where(Sample.project_id == project.id, ~cutting.has_gold(), cutting.can_be_judged())
     return session.scalar(query.where(cutting.live_tasks() < cutting.overlap_of(project))) or 0
 
 

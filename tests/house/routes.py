@@ -101,6 +101,10 @@ GET    /projects/{slug}/samples/import                             admin
 POST   /projects/{slug}/samples/imports                            admin
 GET    /projects/{slug}/samples/imports/{token}                    admin       200 · 404
 POST   /projects/{slug}/samples/imports/{token}/confirmation       admin       303 · 404
+POST   /projects/{slug}/samples/imports/{token}/rehearsal          admin       303 · 404
+POST   /projects/{slug}/samples/uploads                            admin       200
+PUT    /projects/{slug}/samples/uploads/{pieces_token}/pieces/{place}  admin   200 · 404
+POST   /projects/{slug}/samples/uploads/{pieces_token}/completion  admin       409 · 404
 GET    /projects/{slug}/queue                                      admin
 POST   /projects/{slug}/queue/rules                                admin
 POST   /projects/{slug}/queue/people/{user_id}/record              admin       303 · 404

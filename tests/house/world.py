@@ -26,7 +26,7 @@ from app.projects import queries
 from app.projects.guard import Seat
 from app.projects.tables import Membership, Project
 from app.runs import actions as runs
-from app.samples import renditions, staging
+from app.samples import pieces, renditions, staging
 from app.tasks import actions as tasks
 from app.tasks import flags, gold, people
 from tests import cast
@@ -117,6 +117,8 @@ def _fill(session: Session, project: Project, author: User) -> tuple[Ids, Ids, d
         "dataset_id": dataset.id,
         "run_id": _ended_run(session, seats["researcher"], dataset.id),
         "token": _upload(seats["admin"]),
+        "pieces_token": pieces.begin(seats["admin"], pieces.About(name="some.jsonl", size=9))[0],
+        "place": 0,
         "user_id": bea.user.id,
         "membership_id": session.query(Membership).filter_by(project_id=project.id, user_id=bea.user.id).one().id,
         "contents": {each.task_id: desk.content(each.task.sample) for each in (held, holds)},

@@ -16,8 +16,9 @@ from sqlalchemy.orm import Session
 
 from app.core import storage
 from app.projects.tables import Project
-from app.samples.importing import LONGEST_LINE, Report, import_samples, lines_of, preview
+from app.samples.importing import Plan, Report, import_samples, try_batch
 from app.samples.schemas import question_type
+from app.samples.sources import LONGEST_LINE, entries_of, lines_of
 from app.samples.tables import Medium, Sample
 from tests import cast
 
@@ -78,7 +79,6 @@ BAD_LINES = {
     "half a character": (line(prompt="\ud800"), "line"),
     "no prompt": (line(prompt=""), "prompt"),
     "NUL": (line(prompt="a\0b"), "prompt"),
-    "one response": (line(responses=REPLIES[:1]), "responses"),
     "a response without text": (line(responses=[*REPLIES, {"model": "m"}]), "responses.2.text"),
     "an unknown field": (line(imgae="cat.jpg"), "imgae"),
     "an unknown domain": (line(domain="audio"), "domain"),
@@ -182,8 +182,10 @@ def test_a_line_beyond_the_limit_is_a_fault_and_the_next_one_is_read(
     assert report.added == 1
 
 
-def test_a_preview_shows_lines_and_faults_and_adds_nothing(session: Session, project: Project, media: Path) -> None:
-    first, good, report = preview([line(), "{", line(image="none.jpg")], media)
-    assert ([each.id for each in first], good) == (["s1"], 1)
+def test_a_dry_run_shows_samples_and_faults_and_adds_nothing(session: Session, project: Project, media: Path) -> None:
+    report = Report()
+    entries = list(entries_of([line(), "{", line(image="none.jpg")]))
+    first = try_batch(session, project, entries, Plan(media, media), report)
+    assert [each.id for each in first] == ["s1"]
     assert [fault.line for fault in report.faults] == [2, 3]
     assert count(session) == 0

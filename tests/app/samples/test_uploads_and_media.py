@@ -11,7 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
-from app.samples.tables import Sample
+from app.annotations import bringing
+from app.samples import imports
+from app.samples.tables import Import, Sample
 from tests import cast
 
 REPLIES = [{"model": "demo-a", "text": "A cat."}, {"model": "demo-b", "text": "A dog."}]
@@ -25,6 +27,12 @@ def archive(**files: bytes) -> bytes:
         for name, content in files.items():
             out.writestr(name, content)
     return buffer.getvalue()
+
+
+def _work(session: Session) -> None:
+    """What the desk's worker does with the imports that wait."""
+    for import_id in session.scalars(sa.select(Import.id).where(Import.ended_at.is_(None))):
+        imports.perform(import_id, bringing.keep)
 
 
 def admin(client: TestClient, session: Session) -> None:
@@ -43,6 +51,8 @@ def test_an_admin_sees_what_an_upload_holds_before_it_is_added(client: TestClien
     assert "This is not JSON" in preview
     assert session.scalar(sa.select(sa.func.count()).select_from(Sample)) == 0
     client.post(f"{address}/confirmation", follow_redirects=False)
+    _work(session)
+    assert "1 line at fault" in client.get(address).text
     assert session.scalar(sa.select(sa.func.count()).select_from(Sample)) == 1
     assert client.post(f"{address}/confirmation", headers=JSON).json()["error"] == "AlreadyImported"
 
