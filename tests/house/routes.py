@@ -102,7 +102,7 @@ POST   /projects/{slug}/samples/imports                            admin
 GET    /projects/{slug}/samples/imports/{token}                    admin       200 · 404
 POST   /projects/{slug}/samples/imports/{token}/confirmation       admin       303 · 404
 POST   /projects/{slug}/samples/imports/{token}/rehearsal          admin       303 · 404
-POST   /projects/{slug}/samples/uploads                            admin       200
+POST   /projects/{slug}/samples/uploads                            admin
 PUT    /projects/{slug}/samples/uploads/{pieces_token}/pieces/{place}  admin   200 · 404
 POST   /projects/{slug}/samples/uploads/{pieces_token}/completion  admin       409 · 404
 GET    /projects/{slug}/queue                                      admin
