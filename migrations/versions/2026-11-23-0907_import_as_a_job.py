@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "c41d7be2a905"
-down_revision = "9e41c07b5a10"
+down_revision = "b7d3e5f10a62"
 branch_labels = None
 depends_on = None
 
