@@ -27,7 +27,7 @@ class About(BaseModel):
 
     name: str = Field(min_length=1, max_length=200)
     size: int = Field(ge=1, le=LARGEST_WHOLE)
-    changed: int = Field(default=0, ge=0)
+    changed: int = Field(default=0, ge=0, lt=2**53)
     """Milliseconds since 1970."""
 
 
