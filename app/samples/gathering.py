@@ -50,12 +50,11 @@ def _write(entries: Iterable[Entry], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(".aside")
     aside.unlink(missing_ok=True)
-    with closing(sqlite3.connect(aside)) as database:
+    with closing(sqlite3.connect(aside)) as database, database:
         database.execute("PRAGMA synchronous = OFF")
         database.execute(SCHEMA)
         database.executemany("INSERT INTO lines VALUES (?, ?, ?)", map(_row, entries))
         database.execute("CREATE INDEX by_key ON lines (key, number)")
-        database.commit()
     aside.replace(path)
 
 
