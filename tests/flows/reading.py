@@ -93,6 +93,7 @@ READERS: dict[str, list[tuple[str, Way]]] = {
     "admin": [
         ("/", "/"),
         ("/people", "/people"),
+        ("/people/{user_id}/erasure", link_in("/people", "a[href$=erasure]")),
         ("/password-links/{secret}", password_link),
         ("/audit", "/audit"),
         ("/style-guide", "/style-guide"),
