@@ -11,6 +11,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -123,6 +124,7 @@ def started(python: str, beside: Platform, workers: int = 2) -> Iterator[Peer]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = told(home, folder, beside) | {"HOST": f"http://127.0.0.1:{port}"}
+    print("Label Studio: migrating its database", file=sys.stderr, flush=True)
     run(python, environment, "from django.core.management import call_command; call_command('migrate', verbosity=0)")
     command = [
         python,

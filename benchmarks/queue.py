@@ -14,6 +14,7 @@ Everything, the clients too, runs on this machine. Afterwards the database is as
 from __future__ import annotations
 
 import argparse
+import signal
 import statistics
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +34,7 @@ SIZES = (5_000, 50_000)
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the platform is ended with it
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--annotations", type=int, default=1_500, help="of each flat-out round")
     parser.add_argument("--rounds", type=int, default=2)
@@ -68,7 +70,8 @@ def flat_out(platform: Platform, secrets: Sequence[str], given: argparse.Namespa
             theirs = peer.queue(slug, size, CLIENTS) if peer else None
             work = Asked("assay", platform.url, [slug], list(secrets[:CLIENTS]), given.annotations)
             send(Asked("assay", platform.url, [slug], list(secrets[:CLIENTS]), 50))  # the first ones warm it up
-            for _ in range(given.rounds):
+            for turn in range(given.rounds):
+                print(f"{size:,} tasks, turn {turn + 1}", file=sys.stderr, flush=True)
                 found.append({"tasks": size, "platform": "assay", **costs(work, platform.cpu)})
                 if peer and theirs:
                     asked = Asked("label-studio", peer.url, [theirs[0]], theirs[1], given.peer_annotations)

@@ -67,9 +67,9 @@ def main() -> None:
 
 def measured(many: int) -> dict[str, float]:
     """Name → median milliseconds, with so many annotations."""
-    from app.annotations import adjudicating, looking, reannotating, sampling
+    from app.annotations import adjudicating, applying, choosing, looking, sampling
+    from app.annotations.choosing import Chosen
     from app.annotations.looking import Look
-    from app.annotations.reannotating import Chosen
     from app.annotations.selecting import Rules
     from app.projects.guard import Seat
     from app.projects.tables import Project
@@ -91,11 +91,11 @@ def measured(many: int) -> dict[str, float]:
             "how many are in each state": lambda: looking.counts(session, seat.project.id),
             "samples to adjudicate": lambda: adjudicating.cases(session, seat, False),
             "preview of new rules": lambda: sampling.preview(session, seat.project, rules),
-            "counting a set to annotate again": lambda: reannotating.outlook(session, seat, Chosen(domain="image")),
+            "counting a set to annotate again": lambda: choosing.outlook(session, seat, Chosen(domain="image")),
         }
         times = {name: _median(session, ask) for name, ask in found.items()}
         begun = time.perf_counter()
-        sampling.change_rules(session, seat.user, session.get_one(Project, seat.project.id), rules)
+        applying.change_rules(session, seat.user, session.get_one(Project, seat.project.id), rules)
         assert isinstance(seat, Seat)
         return {**times, "saving the rules (once)": (time.perf_counter() - begun) * 1000}
 

@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 
 from app.accounts.erasing import forget_old
 from app.accounts.log import seal
-from app.annotations import bringing
+from app.annotations import applying, bringing
 from app.annotations.sampling import reconsider
 from app.core import mail, storage
 from app.core.db import transaction
@@ -197,9 +197,18 @@ def import_samples(import_id: int, fence: int | None = None) -> None:
         import_samples.apply_async((import_id, left), queue=ROUTES["import_samples"])
 
 
+@app.task(name="apply_rules")
+def apply_rules(change_id: int) -> None:
+    """Apply saved review rules to what was judged before, some samples a transaction."""
+    more = True
+    while more and not leaving.is_set():
+        with transaction() as session:
+            more = applying.go_on(session, change_id)
+
+
 @app.task(name="sweep")
 def sweep() -> None:
-    """End stale leases, chain new audit entries, forget what is past, and offer the runs that could start."""
+    """End stale leases, chain new audit entries, forget what is past, apply rules that wait, offer runs that could start."""
     while True:
         with transaction() as session:
             if not seal(session):
@@ -211,6 +220,8 @@ def sweep() -> None:
         ready = claims.offers(session)
         for import_id in imports.waiting(session):
             nudge(session, "import_samples", import_id)
+        for change_id in applying.unfinished(session):
+            nudge(session, "apply_rules", change_id)
     if ready and not _waiting_offers():
         for run_id in ready:
             perform_run.apply_async((run_id,))

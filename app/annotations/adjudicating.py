@@ -52,11 +52,11 @@ def adjudicate(
             "reason",
         )
     decided = read_content(content, sample, seat.rubric).model_dump()
-    before = queries.adjudication(session, sample_id)
+    made = sa.select(sa.func.max(Adjudication.number)).where(Adjudication.sample_id == sample_id)
     row = Adjudication(
         project_id=seat.project.id,
         sample_id=sample_id,
-        number=before.number + 1 if before else 1,
+        number=(session.scalar(made) or 0) + 1,
         author_id=seat.user.id,
         content=decided,
         reason=reason.strip(),
@@ -94,13 +94,16 @@ class Case(NamedTuple):
 def cases(
     session: Session, seat: Seat, decided: bool, after: tuple[float, int] | None = None, limit: int = PAGE
 ) -> list[Case]:
-    """Samples that people judge differently, the most disputed first; decided ones apart. By keys, not by offset."""
+    """Samples that people judge differently, the most disputed first; decided ones apart. By keys, not by offset.
+
+    A sample whose decision an order to annotate again has set aside is there too, once two people have judged it.
+    """
     value = Disagreement.value
     query = (
         sa.select(Sample, Disagreement.people, value, Adjudication)
         .join(Disagreement, Disagreement.sample_id == Sample.id)
         .outerjoin(Adjudication, sa.and_(Adjudication.sample_id == Sample.id, _holds()))
-        .where(Disagreement.project_id == seat.project.id, value > 0)
+        .where(Disagreement.project_id == seat.project.id, _disputed())
         .where(Adjudication.id.is_not(None) if decided else Adjudication.id.is_(None))
         .options(joinedload(Adjudication.author))
         .order_by(value.desc(), Sample.id)
@@ -113,15 +116,31 @@ def cases(
 
 def _holds() -> sa.ColumnElement[bool]:
     later = aliased(Adjudication)
-    return ~sa.exists().where(later.sample_id == Adjudication.sample_id, later.number > Adjudication.number)
+    newer = sa.exists().where(later.sample_id == Adjudication.sample_id, later.number > Adjudication.number)
+    return sa.and_(Adjudication.set_aside_by_id.is_(None), ~newer)
+
+
+def _decided() -> sa.ColumnElement[bool]:
+    """A decision over the Disagreement's sample holds."""
+    some = aliased(Adjudication)
+    return sa.exists().where(some.sample_id == Disagreement.sample_id, some.set_aside_by_id.is_(None))
+
+
+def _overtaken() -> sa.ColumnElement[bool]:
+    some = aliased(Adjudication)
+    return sa.exists().where(some.sample_id == Disagreement.sample_id, some.set_aside_by_id.is_not(None))
+
+
+def _disputed() -> sa.ColumnElement[bool]:
+    """What a reviewer is asked to decide over: people differ, or an earlier decision was set aside."""
+    return sa.or_(Disagreement.value > 0, sa.and_(Disagreement.people > 1, _overtaken()))
 
 
 def count(session: Session, project_id: int) -> dict[Literal["open", "decided"], int]:
     """How many samples people judge differently, and over how many of them somebody has decided."""
-    decided = sa.exists().where(Adjudication.sample_id == Disagreement.sample_id)
     row = session.execute(
-        sa.select(sa.func.count().filter(~decided), sa.func.count().filter(decided)).where(
-            Disagreement.project_id == project_id, Disagreement.value > 0
+        sa.select(sa.func.count().filter(~_decided()), sa.func.count().filter(_decided())).where(
+            Disagreement.project_id == project_id, _disputed()
         )
     ).one()
     return {"open": row[0], "decided": row[1]}
@@ -130,10 +149,9 @@ def count(session: Session, project_id: int) -> dict[Literal["open", "decided"],
 def next_case(session: Session, seat: Seat, sample_id: int) -> int | None:
     """The next undecided sample after this one in order of disagreement that the seat may decide, else the first."""
     mine = sa.exists().where(Annotation.sample_id == Disagreement.sample_id, Annotation.user_id == seat.user.id)
-    decided = sa.exists().where(Adjudication.sample_id == Disagreement.sample_id)
     query = (
         sa.select(Disagreement.sample_id)
-        .where(Disagreement.project_id == seat.project.id, Disagreement.value > 0, ~decided, ~mine)
+        .where(Disagreement.project_id == seat.project.id, _disputed(), ~_decided(), ~mine)
         .where(Disagreement.sample_id != sample_id)
         .order_by(Disagreement.value.desc(), Disagreement.sample_id)
         .limit(1)

@@ -79,7 +79,7 @@ def adjudication(session: Session, sample_id: int) -> Adjudication | None:
     return session.scalar(
         sa.select(Adjudication)
         .options(joinedload(Adjudication.author))
-        .where(Adjudication.sample_id == sample_id)
+        .where(Adjudication.sample_id == sample_id, Adjudication.set_aside_by_id.is_(None))
         .order_by(Adjudication.number.desc())
         .limit(1)
     )
@@ -89,7 +89,7 @@ def adjudicated(session: Session, project_id: int) -> dict[int, Adjudication]:
     """Sample id → the decision that holds for it: what datasets prefer to the annotations themselves."""
     query = (
         sa.select(Adjudication)
-        .where(Adjudication.project_id == project_id)
+        .where(Adjudication.project_id == project_id, Adjudication.set_aside_by_id.is_(None))
         .distinct(Adjudication.sample_id)
         .order_by(Adjudication.sample_id, Adjudication.number.desc())
     )

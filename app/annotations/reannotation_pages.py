@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import Response
 
-from app.annotations import queries, reannotating
-from app.annotations.reannotating import Chosen, State
+from app.annotations import choosing, queries, reannotating
+from app.annotations.choosing import Chosen, State
 from app.annotations.refusals import BadReview
 from app.core.db import Db
 from app.core.html import page, redirect
@@ -75,8 +75,8 @@ def reannotations(
         "annotations/reannotations.html",
         chosen=chosen,
         query=urlencode(given),
-        outlook=reannotating.outlook(session, seat, chosen) if given else None,
-        examples=reannotating.examples(session, seat, chosen) if given else [],
+        outlook=choosing.outlook(session, seat, chosen) if given else None,
+        examples=choosing.examples(session, seat, chosen) if given else [],
         annotators=queries.annotators(session, seat.project.id),
         domains=DOMAINS,
         question_types=QUESTION_TYPES,

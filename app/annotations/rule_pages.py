@@ -8,11 +8,13 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import Response
 from pydantic import ValidationError
 
-from app.annotations import sampling
+from app.annotations import applying, sampling
 from app.annotations.refusals import BadReview
 from app.annotations.selecting import NAMES, Rules, rules_of
+from app.core import faults
 from app.core.db import Db
 from app.core.html import page, redirect
+from app.core.language import gettext as _
 from app.projects.guard import Admin
 
 router = APIRouter(prefix="/projects/{slug}")
@@ -24,9 +26,8 @@ def _given(**fields: Any) -> Rules:
     try:
         return Rules.model_validate({name: None if value == "" else value for name, value in fields.items()})
     except ValidationError as problem:
-        first = problem.errors()[0]
-        place = str(first["loc"][0])
-        raise BadReview(f"{place.replace('_', ' ').capitalize()}: {first['msg']}.", place) from None
+        place, what = faults.first(problem)
+        raise BadReview(what, place, _("Mend the field and save again.")) from None
 
 
 def _asked(
@@ -60,7 +61,14 @@ def rules_page(request: Request, session: Db, seat: Admin, asked: Annotated[Rule
         trying=asked is not None and asked != rules_of(seat.project),
         preview=sampling.preview(session, seat.project, rules),
         names=NAMES,
+        change=applying.latest(session, seat.project),
     )
+
+
+@router.get("/reviews/rules/progress")
+def progress_part(request: Request, session: Db, seat: Admin) -> Response:
+    """How far the saved rules are applied, as the part of the page that shows it."""
+    return page(request, "annotations/_applying.html", change=applying.latest(session, seat.project))
 
 
 @router.post("/reviews/rules")
@@ -82,5 +90,5 @@ def change_rules(
         gold_failures=bool(gold_failures),
         unselected=unselected,
     )
-    sampling.change_rules(session, seat.user, seat.project, rules)
+    applying.change_rules(session, seat.user, seat.project, rules)
     return redirect(f"/projects/{seat.project.slug}/reviews/rules")

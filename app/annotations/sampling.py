@@ -9,7 +9,6 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from app.accounts.actions import audit
-from app.accounts.tables import User
 from app.annotations.measuring import may_be_compared, measure
 from app.annotations.selecting import NOTHING, Rules, rules_of, selecting, undecided
 from app.annotations.tables import Annotation, Review, Revision, Waiting
@@ -30,14 +29,6 @@ def leave(session: Session, annotation: Annotation) -> None:
     session.execute(sa.delete(Waiting).where(Waiting.annotation_id == annotation.id))
     rule = sa.delete(Review).where(Review.revision_id == annotation.latest.id, Review.reviewer_id.is_(None))
     session.execute(rule.execution_options(synchronize_session=False))
-
-
-def change_rules(session: Session, author: User, project: Project, rules: Rules) -> None:
-    """Save the rules and apply them to everything that no person has given a verdict on."""
-    project.review_rules = rules.model_dump()
-    session.flush()
-    audit(session, author, "project.review_rules", f"project {project.id}", project.id, **rules.model_dump())
-    settle(session, project)
 
 
 def settle(session: Session, project: Project, sample_ids: Sequence[int] | None = None) -> None:

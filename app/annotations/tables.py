@@ -169,7 +169,8 @@ class Disagreement(Base):
 class Adjudication(Base):
     """One final annotation of a sample, decided by a reviewer over those of several annotators, which remain.
 
-    Of several decisions on one sample the one with the highest `number` holds.
+    Of several decisions on one sample the one with the highest `number` holds, unless the sample was ordered to be
+    annotated again since.
     """
 
     __tablename__ = "adjudications"
@@ -183,10 +184,37 @@ class Adjudication(Base):
     reason: Mapped[str] = mapped_column(default="")
     revisions: Mapped[list[Any]]
     """Ids of the revisions that lay side by side when it was decided."""
+    set_aside_by_id: Mapped[int | None] = mapped_column(sa.ForeignKey("reannotations.id"), index=True)
+    """The order to annotate again that has overtaken it."""
     created_at: Mapped[Moment]
     author: Mapped[User] = relationship()
     sample: Mapped[Sample] = relationship()
     __table_args__ = (sa.UniqueConstraint("sample_id", "number"),)
+
+
+class RuleChange(Base):
+    """A project's review rules were saved; they are applied to what was judged before, some samples at a time.
+
+    The newest change of a project is the one that is applied; `app.annotations.applying` says how.
+    """
+
+    __tablename__ = "rule_changes"
+    id: Mapped[Id]
+    project_id: Mapped[int] = mapped_column(sa.ForeignKey("projects.id", ondelete="CASCADE"), index=True)
+    author_id: Mapped[int] = mapped_column(sa.ForeignKey("users.id"))
+    created_at: Mapped[Moment]
+    samples: Mapped[int] = mapped_column(sa.Integer)
+    """How many samples had been judged when the rules were saved."""
+    applied: Mapped[int] = mapped_column(sa.Integer, default=0)
+    """To how many of them the rules are applied."""
+    last_sample_id: Mapped[int] = mapped_column(default=0)
+    """Samples up to this one are done."""
+    ended_at: Mapped[dt.datetime | None]
+    """When all were done, or newer rules came."""
+    author: Mapped[User] = relationship()
+    __table_args__ = (
+        sa.Index("uq_rule_changes_open", "project_id", unique=True, postgresql_where=sa.text("ended_at IS NULL")),
+    )
 
 
 class Reannotation(Base):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, NamedTuple
 
+from app.core.language import gettext as _
 from app.datasets import reading
 from app.datasets.reading import FrozenSample
 
@@ -79,6 +80,6 @@ def _shown(sample: FrozenSample, pair: dict[str, Any]) -> Shown:
 
 def side_of(sample: FrozenSample, key: str) -> Side:
     response = sample.response(key)
-    written = {"positive": "positive sample, by an annotator", "negative": "negative sample, by an annotator"}
-    by = written.get(response["origin"]) or response["model"] or "unnamed model"
+    written = {"positive": _("positive sample, by an annotator"), "negative": _("negative sample, by an annotator")}
+    by = written.get(response["origin"]) or response["model"] or _("unnamed model")
     return Side(key, response["text"], by, response["rank"], response["scores"], response["critique"])

@@ -78,7 +78,7 @@ def _decisions(session: Session, project_id: int) -> dict[int, Ballot]:
     """Sample → the decision that holds."""
     rows = session.execute(
         sa.select(Adjudication.sample_id, Adjudication.id, Adjudication.author_id)
-        .where(Adjudication.project_id == project_id)
+        .where(Adjudication.project_id == project_id, Adjudication.set_aside_by_id.is_(None))
         .order_by(Adjudication.number)
     )
     return {sample: Ballot(sample, f"d{id}", id, author, DECISION) for sample, id, author in rows}

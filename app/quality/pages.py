@@ -19,7 +19,7 @@ from app.quality.reports import Filters
 router = APIRouter(prefix="/projects/{slug}/quality")
 Watcher = Annotated[Seat, Depends(needs("admin", "reviewer"))]
 Word = Annotated[str, Query(max_length=60)]
-By = Literal["type", "domain", "week"]
+By = Literal["type", "domain", "cluster", "week"]
 Id = Annotated[int, Query(ge=0, lt=2**63)]
 PAGE = 50
 MOST_IN_MATRIX = 40
@@ -103,14 +103,7 @@ def people_sheet(session: Db, seat: Watcher) -> Response:
 def person_page(request: Request, session: Db, seat: Watcher, user_id: int) -> Response:
     kept, person = _person(session, seat, user_id)
     own = kept.columns.of_user(user_id)
-    cells = {measure: _cells(kept, measure) for measure in ("tau", "pairs", "kappa")}
-    beside = {
-        other: {measure: found.get((min(user_id, other), max(user_id, other))) for measure, found in cells.items()}
-        for pair in cells["tau"]
-        if user_id in pair
-        for other in pair
-        if other != user_id
-    }
+    beside = _beside(kept, user_id)
     return page(
         request,
         "quality/person.html",
@@ -125,6 +118,16 @@ def person_page(request: Request, session: Db, seat: Watcher, user_id: int) -> R
         names=queries.names(session, beside),
         fewest=people.FEWEST,
     )
+
+
+def _beside(kept: Any, user: int) -> dict[int, dict[str, agreement.Figure]]:
+    """Somebody else → measure → figure over what both judged."""
+    cells = {measure: _cells(kept, measure) for measure in ("tau", "pairs", "kappa")}
+    others = [other for pair in cells["tau"] if user in pair for other in pair if other != user]
+    return {
+        other: {measure: found[min(user, other), max(user, other)] for measure, found in cells.items()}
+        for other in others
+    }
 
 
 def _again(wanted: Filters) -> dict[str, Any]:
@@ -149,21 +152,53 @@ def person_sheet(session: Db, seat: Watcher, user_id: int) -> Response:
     return sheets.changes(f"annotator-{user_id}", reports.changes(session, seat, kept, user_id))
 
 
+@router.get("/people/{user_id:int}/habits.csv")
+def habits_sheet(session: Db, seat: Watcher, user_id: int) -> Response:
+    """The tables of the person's page: scores, places, what decides besides the judgement."""
+    kept, person = _person(session, seat, user_id)
+    own = kept.columns.of_user(user_id)
+    spread = (people.distribution(own), people.distribution(kept.columns))
+    return sheets.habits(f"annotator-{user_id}-habits", person, *spread, charts.winners(own))
+
+
+@router.get("/people/{user_id:int}/beside.csv")
+def beside_sheet(session: Db, seat: Watcher, user_id: int) -> Response:
+    """The person beside each other annotator, by each measure."""
+    kept, _ = _person(session, seat, user_id)
+    beside = _beside(kept, user_id)
+    return sheets.beside(f"annotator-{user_id}-beside-others", beside, queries.names(session, beside))
+
+
 def _filters(
     annotator: Id = 0,
     beside: Id = 0,
     type: Word = "",
     domain: Word = "",
+    cluster: Annotated[str, Query(max_length=200)] = "",
     week: Word = "",
     state: Word = "",
     criterion: Word = "",
     level: Annotated[int, Query(ge=0, le=5)] = 0,
     twice: bool = False,
     straight: bool = False,
+    gold: bool = False,
+    reviewed: bool = False,
     since: dt.date | None = None,
     until: dt.date | None = None,
 ) -> Filters:
-    return Filters(annotator, beside, type, domain, week, state, criterion, level, twice, straight, since, until)
+    judged = (annotator, beside, type, domain, cluster, week, state, criterion, level)
+    return Filters(*judged, twice, straight, gold, reviewed, since, until)
+
+
+@router.get("/annotations.csv")
+def behind_sheet(session: Db, seat: Watcher, wanted: Annotated[Filters, Depends(_filters)]) -> Response:
+    ids = reports.behind(session, seat, reports.of(session, seat), wanted)
+    return sheets.behind(queries.lines(session, seat, ids))
+
+
+@router.get("/progress.csv")
+def progress_sheet(session: Db, seat: Watcher) -> Response:
+    return sheets.days(reports.forecast(session, seat, 0))
 
 
 @router.get("/annotations")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,6 +41,9 @@ class Mark(NamedTuple):
     last_review: int
     review_ids: int
     samples: int
+    decisions: int
+    decision_ids: int
+    """Of the decisions that hold: deciding adds no verdict where every annotation has one."""
 
 
 def mark(session: Session, seat: Seat) -> Mark:
@@ -51,7 +54,10 @@ def mark(session: Session, seat: Seat) -> Mark:
     ]
     revisions, reviews = (session.execute(query).one() for query in found)
     samples = session.scalar(sa.select(sa.func.count()).where(Sample.project_id == seat.project.id)) or 0
-    return Mark(*map(int, (*revisions, *reviews, samples)))
+    ids = sa.func.coalesce(sa.func.bit_xor(Adjudication.id), 0)
+    holding = sa.select(sa.func.count(), ids).where(Adjudication.set_aside_by_id.is_(None))
+    decisions = session.execute(holding.where(Adjudication.project_id == seat.project.id)).one()
+    return Mark(*map(int, (*revisions, *reviews, samples, *decisions)))
 
 
 def columns(session: Session, seat: Seat, annotations: Sequence[int] | None = None) -> Columns:
@@ -166,6 +172,19 @@ def sample_parts(session: Session, seat: Seat) -> tuple[np.ndarray, dict[str, np
     return np.array(ids, dtype=np.int64), {"type": np.array(types, np.str_), "domain": np.array(domains, np.str_)}
 
 
+def clusters(session: Session, seat: Seat, samples: Ints) -> np.ndarray:  # type: ignore[type-arg]
+    """[samples]: the name of each one's cluster, empty where it has none; never kept, since clusters are made anew."""
+    query = sa.select(Sample.id, Sample.cluster).where(Sample.project_id == seat.project.id, Sample.cluster != "")
+    named = dict(session.execute(query).tuples().all())
+    return np.array([named.get(sample, "") for sample in samples.tolist()], dtype=np.str_)
+
+
+def gold_annotations(session: Session, seat: Seat) -> list[int]:
+    """Ids of the annotations that were compared with gold."""
+    query = sa.select(Annotation.id).join(GoldCheck, GoldCheck.task_id == Annotation.task_id)
+    return list(session.scalars(query.where(Annotation.project_id == seat.project.id)))
+
+
 def names(session: Session, user_ids: Iterable[int]) -> dict[int, str]:
     """By name."""
     query = sa.select(User.id, User.name).where(User.id.in_([int(user) for user in user_ids]))
@@ -181,6 +200,26 @@ def listed(session: Session, seat: Seat, ids: list[int]) -> list[Annotation]:
     )
     found = {row.id: row for row in session.scalars(query)}
     return [found[id] for id in ids if id in found]
+
+
+def lines(session: Session, seat: Seat, ids: list[int]) -> Iterator[tuple[Any, ...]]:
+    """Annotation, question, annotator, type, domain, active seconds and moment of each, in this order."""
+    query = (
+        sa.select(
+            *(Annotation.id, Sample.prompt, User.name, Sample.question_type, Sample.domain),
+            *(Annotation.active_seconds, Annotation.submitted_at),
+        )
+        .join(Sample, Sample.id == Annotation.sample_id)
+        .join(User, User.id == Annotation.user_id)
+        .where(Annotation.project_id == seat.project.id)
+    )
+    for begin in range(0, len(ids), AT_ONCE):
+        some = ids[begin : begin + AT_ONCE]
+        found = {row[0]: tuple(row) for row in session.execute(query.where(Annotation.id.in_(some)))}
+        yield from (found[id] for id in some if id in found)
+
+
+AT_ONCE = 2000
 
 
 def done_by_day(session: Session, seat: Seat) -> list[tuple[dt.date, int]]:
@@ -219,6 +258,7 @@ def final(session: Session, seat: Seat) -> Columns:
     """What reviewers made of annotations that they corrected or decided over, under the annotations' ids."""
     newer = aliased(Adjudication)
     last = sa.select(sa.func.max(newer.number)).where(newer.sample_id == Adjudication.sample_id).scalar_subquery()
+    holds = sa.and_(Adjudication.number == last, Adjudication.set_aside_by_id.is_(None))
     corrected = (
         sa.select(Annotation.id, Annotation.user_id, Annotation.sample_id, Annotation.order, Revision.content)
         .join(Revision, Revision.annotation_id == Annotation.id)
@@ -229,7 +269,7 @@ def final(session: Session, seat: Seat) -> Columns:
     decided = (
         sa.select(Annotation.id, Annotation.user_id, Annotation.sample_id, Annotation.order, Adjudication.content)
         .join(Adjudication, Adjudication.sample_id == Annotation.sample_id)
-        .where(Annotation.project_id == seat.project.id, Adjudication.number == last)
+        .where(Annotation.project_id == seat.project.id, holds)
     )
     rows = {row[0]: row for query in (corrected, decided) for row in session.execute(query)}
     return build(

@@ -18,7 +18,7 @@ from app.quality.columns import Ints, Mask
 from app.quality.people import Crowd, Person
 from app.quality.reliability import Reliability
 
-PARTS = {"type": N_("Question type"), "domain": N_("Domain"), "week": N_("Week")}
+PARTS = {"type": N_("Question type"), "domain": N_("Domain"), "cluster": N_("Cluster"), "week": N_("Week")}
 FEWER = 400
 """Resamples of the parts' intervals: there are many of them."""
 
@@ -67,18 +67,20 @@ class Part(NamedTuple):
 
 
 def parts(session: Session, seat: Seat, kept: Kept, by: str) -> list[Part]:
-    """The figures of each question type, domain or week (of a sample's last judgement)."""
-    return kept.once(("parts", by), lambda: _parts(session, seat, kept, by))
-
-
-def _parts(session: Session, seat: Seat, kept: Kept, by: str) -> list[Part]:
+    """The figures of each question type, domain, cluster or week (of a sample's last judgement)."""
     of = found(kept)
     label = labels(session, seat, kept, of.samples, by)
-    return [Part(str(name), _figures(of, seat.rubric, label == name, FEWER)) for name in np.unique(label)]
+    return kept.once(("parts", by, label.tobytes()), lambda: _parts(of, seat.rubric, label))
+
+
+def _parts(of: Agreement, rubric: Rubric, label: np.ndarray) -> list[Part]:  # type: ignore[type-arg]
+    return [Part(str(name), _figures(of, rubric, label == name, FEWER)) for name in np.unique(label) if name]
 
 
 def labels(session: Session, seat: Seat, kept: Kept, samples: Ints, by: str) -> np.ndarray:  # type: ignore[type-arg]
-    """[samples]: the part that each belongs to."""
+    """[samples]: the part that each belongs to; empty for none."""
+    if by == "cluster":
+        return queries.clusters(session, seat, samples)
     if by == "week":
         return weeks(kept, samples)
     ids, named = kept.once("sample parts", lambda: queries.sample_parts(session, seat))
@@ -158,6 +160,7 @@ class Filters(NamedTuple):
     """Somebody else: both people's annotations of the samples that both judged."""
     type: str = ""
     domain: str = ""
+    cluster: str = ""
     week: str = ""
     state: str = ""
     criterion: str = ""
@@ -167,6 +170,10 @@ class Filters(NamedTuple):
     """Only what is compared with others."""
     straight: bool = False
     """Only where all responses got the same marks."""
+    gold: bool = False
+    """Only what was compared with a known answer."""
+    reviewed: bool = False
+    """Only what a reviewer accepted, corrected or decided over."""
     since: dt.date | None = None
     until: dt.date | None = None
 
@@ -186,7 +193,7 @@ def behind(session: Session, seat: Seat, kept: Kept, wanted: Filters) -> list[in
         rows &= columns.counts & np.isin(columns.sample, _both(kept, wanted.annotator, wanted.beside))
     if wanted.twice:
         rows &= columns.counts & np.isin(columns.sample, found(kept).samples)
-    for by in ("type", "domain", "week"):
+    for by in ("type", "domain", "cluster", "week"):
         if getattr(wanted, by):
             samples = np.unique(columns.sample)
             label = labels(session, seat, kept, samples, by)
@@ -197,6 +204,10 @@ def behind(session: Session, seat: Seat, kept: Kept, wanted: Filters) -> list[in
         rows &= (columns.scores[:, :, columns.criteria.index(wanted.criterion)] == wanted.level).any(axis=1)
     if wanted.straight:
         rows &= leanings.straight(columns) == 1
+    if wanted.gold:
+        rows &= np.isin(columns.annotation, queries.gold_annotations(session, seat))
+    if wanted.reviewed:
+        rows &= np.isin(columns.annotation, list(crowd(session, seat, kept).kept))
     if wanted.since:
         rows &= columns.at >= _midnight(wanted.since)
     if wanted.until:

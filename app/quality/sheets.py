@@ -10,8 +10,10 @@ from typing import Any
 from fastapi.responses import Response
 
 from app.quality.agreement import Figure
+from app.quality.charts import Winner
 from app.quality.leanings import Mean
 from app.quality.people import Person
+from app.quality.progress import Forecast
 from app.quality.reports import Change, Named, Part
 
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")
@@ -96,6 +98,43 @@ def _person(each: Person, gold_met: int, gold_judged: int) -> list[Any]:
 
 def _mean(found: Mean) -> list[Any]:
     return [found.value, found.expected, found.z, found.many]
+
+
+def habits(
+    name: str,
+    person: Person,
+    own: dict[str, list[float]],
+    overall: dict[str, list[float]],
+    winners: Sequence[Winner],
+) -> Response:
+    """Shares of each mark, of wins by place, and of what decides besides the judgement, each with what is expected."""
+    rows: list[tuple[Any, ...]] = [
+        ("mark", f"{criterion}: {level}", share, overall[criterion][level - 1], None)
+        for criterion, shares in own.items()
+        for level, share in enumerate(shares, 1)
+    ]
+    rows += [("place that wins", each.letter, each.share, each.chance, None) for each in winners]
+    means = {"earlier wins": person.place, "longer wins": person.length, "like others": person.others}
+    means["marks above others"] = person.marks
+    rows += [("habit", word, found.value, found.expected, found.z) for word, found in means.items()]
+    return sheet(name, ("table", "row", "theirs", "expected", "z"), rows)
+
+
+def beside(name: str, found: dict[int, dict[str, Figure]], names: dict[int, str]) -> Response:
+    rows = [
+        (names.get(other, other), each["tau"].samples, *(each[key].value for key in ("tau", "pairs", "kappa")))
+        for other, each in found.items()
+    ]
+    return sheet(name, ("annotator", "samples of both", "tau_b", "preferences alike", "cohen's kappa"), rows)
+
+
+def behind(lines: Iterable[tuple[Any, ...]]) -> Response:
+    head = ("annotation", "question", "annotator", "type", "domain", "active seconds", "submitted")
+    return sheet("annotations", head, ((*line[:-1], line[-1].isoformat()) for line in lines))
+
+
+def days(found: Forecast) -> Response:
+    return sheet("progress", ("day", "done", "up to then"), ((day.day.isoformat(), *day[1:]) for day in found.days))
 
 
 def changes(name: str, found: list[Change]) -> Response:

@@ -14,6 +14,7 @@ from app.accounts.tables import User
 from app.core.db import Session, now
 from app.core.errors import NotFound
 from app.core.language import gettext as _
+from app.core.language import plain
 from app.projects.guard import Seat
 from app.projects.rubric import Rubric
 from app.samples.tables import Sample
@@ -219,11 +220,9 @@ def _admit(session: Session, seat: Seat, user: User, mark: int) -> None:
     ).one()
     if made < size or passed * 100 < mark * made:
         return
-    session.execute(
-        insert(Admission)
-        .values(project_id=seat.project.id, user_id=user.id, reason=f"met {passed} of {made} of the qualification set")
-        .on_conflict_do_nothing()
-    )
+    reason = plain("met %(passed)s of %(made)s of the qualification set", passed=passed, made=made)
+    put = insert(Admission).values(project_id=seat.project.id, user_id=user.id, reason=reason)
+    session.execute(put.on_conflict_do_nothing())
     audit(session, None, "queue.admitted", f"user {user.id}", seat.project.id, passed=passed, made=made)
 
 
@@ -251,7 +250,12 @@ def _pause(session: Session, seat: Seat, user: User, rules: Rules, below: int) -
     passed = sum(check.passed for check in latest)
     if len(latest) < rules.pause_from or passed * 100 >= below * len(latest):
         return
-    reason = f"{passed} of the latest {len(latest)} tasks whose answer is known were met; {below} % are needed."
+    reason = plain(
+        "%(passed)s of the latest %(many)s tasks whose answer is known were met; %(below)s %% are needed.",
+        passed=passed,
+        many=len(latest),
+        below=below,
+    )
     session.execute(
         insert(Pause).values(project_id=seat.project.id, user_id=user.id, reason=reason).on_conflict_do_nothing()
     )

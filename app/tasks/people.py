@@ -12,6 +12,7 @@ from app.accounts.actions import audit
 from app.accounts.tables import User
 from app.core.db import Session, now
 from app.core.errors import NotFound
+from app.core.language import N_
 from app.core.language import gettext as _
 from app.projects.guard import Seat
 from app.projects.tables import Membership
@@ -129,7 +130,7 @@ def admit(session: Session, seat: Seat, user_ids: Sequence[int]) -> None:
     for user_id in user_ids:
         _member(session, seat, user_id)
         put = insert(Admission).values(
-            project_id=seat.project.id, user_id=user_id, author_id=seat.user.id, reason="let in by an admin"
+            project_id=seat.project.id, user_id=user_id, author_id=seat.user.id, reason=N_("let in by an admin")
         )
         if session.scalar(put.on_conflict_do_nothing().returning(Admission.id)):
             audit(session, seat.user, "queue.admitted", f"user {user_id}", seat.project.id)

@@ -8,6 +8,8 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from app.core import faults
+from app.core.language import N_
 from app.core.language import gettext as _
 from app.projects.tables import Project
 from app.samples.tables import Sample
@@ -65,7 +67,7 @@ class Rules(BaseModel):
     @model_validator(mode="after")
     def _can_pause(self) -> Rules:
         if self.pause_from > self.pause_of:
-            raise ValueError("nobody can be paused: more gold is needed than is looked at")
+            raise ValueError(N_("Nobody can be paused: more gold is needed than is looked at."))
         return self
 
     def of_stratum(self, value: Callable[[Stratum], Any], otherwise: Any) -> Any:
@@ -83,6 +85,5 @@ def read(fields: dict[str, Any]) -> Rules:
     try:
         return Rules.model_validate(fields)
     except ValidationError as problem:
-        first = problem.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BadRule(first["msg"].removeprefix("Value error, "), where, _("Mend the field and save again.")) from None
+        where, what = faults.first(problem)
+        raise BadRule(what, where, _("Mend the field and save again.")) from None

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from app.core.db import Session
 from app.core.language import gettext as _
-from app.core.language import ngettext
+from app.core.language import ngettext, told
 from app.projects.guard import Seat
 from app.samples.tables import Sample
 from app.tasks import queries
@@ -140,7 +140,9 @@ def closed(record: Record, in_hand: int = 0) -> str | None:
     in_hand: tasks that they hold and will submit before a new one.
     """
     if record.pause:
-        return _("Your work here is paused: %(reason)s An admin of the project can end the pause.", reason=record.pause)
+        return _(
+            "Your work here is paused: %(reason)s An admin of the project can end the pause.", reason=told(record.pause)
+        )
     if record.total_quota and record.total + in_hand >= record.total_quota:
         return ngettext(
             "You have made the %(num)s annotation that this project asks of one person. Thank you.",

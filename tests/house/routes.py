@@ -115,6 +115,7 @@ POST   /projects/{slug}/tasks                                      admin
 GET    /projects/{slug}/flags                                      admin
 POST   /projects/{slug}/flags/{flag_id}/resolution                 admin       303 · 404
 GET    /projects/{slug}/reviews/rules                              admin
+GET    /projects/{slug}/reviews/rules/progress                     admin
 POST   /projects/{slug}/reviews/rules                              admin
 GET    /projects/{slug}/reannotations                              admin
 POST   /projects/{slug}/reannotations                              admin
@@ -156,9 +157,13 @@ POST   /projects/{slug}/samples/{sample_id}/adjudication           reviewer    4
 
 GET    /projects/{slug}/quality                                    quality
 GET    /projects/{slug}/quality/agreement.csv                      quality
+GET    /projects/{slug}/quality/annotations.csv                    quality
+GET    /projects/{slug}/quality/progress.csv                       quality
 GET    /projects/{slug}/quality/matrix.csv                         quality
 GET    /projects/{slug}/quality/people                             quality
 GET    /projects/{slug}/quality/people.csv                         quality
+GET    /projects/{slug}/quality/people/{user_id:int}/beside.csv    quality
+GET    /projects/{slug}/quality/people/{user_id:int}/habits.csv    quality
 GET    /projects/{slug}/quality/people/{user_id:int}               quality     200 · 404
 GET    /projects/{slug}/quality/people/{user_id:int}.csv           quality     200 · 404
 GET    /projects/{slug}/quality/annotations                        quality

@@ -18,7 +18,7 @@ from app.accounts.guard import COOKIE
 from app.accounts.tables import ApiToken, User
 from app.annotations import actions as annotations
 from app.annotations import reannotating
-from app.annotations.reannotating import Chosen
+from app.annotations.choosing import Chosen
 from app.core import db, storage
 from app.datasets import actions as datasets
 from app.main import app

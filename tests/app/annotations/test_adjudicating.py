@@ -7,11 +7,13 @@ import pytest
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
-from app.annotations import actions, adjudicating, looking, queries
+from app.annotations import actions, adjudicating, choosing, looking, queries, reannotating
+from app.annotations.choosing import Chosen
 from app.annotations.consensus import consensus
 from app.annotations.refusals import AlreadyReviewed, NotYours
 from app.annotations.schemas import BadAnnotation, DraftContent
 from app.annotations.tables import Annotation
+from app.datasets.queries import ballots
 from app.projects.guard import Seat
 from tests import cast
 from tests.app.annotations import desk
@@ -75,6 +77,28 @@ def test_a_decision_is_complete_and_made_over_what_lay_on_the_page(session: Sess
         adjudicating.adjudicate(session, rosa, one.sample_id, one.latest.content, seen=[one.latest.id])
     assert queries.adjudication(session, one.sample_id) is None
     assert other.state == "submitted"
+
+
+def test_a_decision_over_samples_that_are_annotated_again_is_set_aside_and_asked_for_anew(session: Session) -> None:
+    rosa, (one, other) = two_who_differ(session)
+    admin = cast.seat(session, rosa.project.members[0].user, rosa.project)
+    decided = adjudicating.adjudicate(session, rosa, one.sample_id, one.latest.content)
+    assert choosing.outlook(session, admin, Chosen(annotator=one.user_id)).decided == 1
+    order = reannotating.order(session, admin, Chosen(annotator=one.user_id), "The guidelines changed", 1)
+    assert queries.adjudicated(session, rosa.project.id) == {}
+    assert ballots(session, rosa.project.id, ["accept"], decisions=True).rows == []
+    reannotating.undo(session, admin, order.id)
+    session.expire_all()
+    assert queries.adjudicated(session, rosa.project.id) == {one.sample_id: decided}
+    reannotating.order(session, admin, Chosen(annotator=one.user_id), "The guidelines changed", 1)
+    eve = desk.annotator(session, rosa.project, "eve")
+    desk.annotate(session, eve)  # as Dora said
+    assert [case.disagreement for case in adjudicating.cases(session, rosa, False)] == [0]
+    assert adjudicating.count(session, rosa.project.id) == {"open": 1, "decided": 0}
+    assert adjudicating.next_case(session, rosa, 0) == one.sample_id
+    session.expire_all()
+    again = adjudicating.adjudicate(session, rosa, one.sample_id, other.latest.content)
+    assert (again.number, queries.adjudication(session, one.sample_id)) == (2, again)
 
 
 def test_the_most_disputed_samples_come_first_and_decided_ones_are_apart(client: TestClient, session: Session) -> None:

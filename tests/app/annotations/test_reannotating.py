@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
-from app.annotations import actions, queries, reannotating
-from app.annotations.reannotating import Chosen
+from app.annotations import actions, choosing, queries, reannotating
+from app.annotations.choosing import Chosen
 from app.annotations.refusals import Begun, CommentMissing, SetChanged
 from app.annotations.tables import Annotation, Waiting
 from app.projects.guard import Seat
@@ -38,7 +38,7 @@ def states(session: Session, seat: Seat, rows: list[Annotation]) -> list[str]:
 
 
 def number(session: Session, seat: Seat, **filters: Any) -> int:
-    return reannotating.outlook(session, seat, Chosen(**filters)).annotations
+    return choosing.outlook(session, seat, Chosen(**filters)).annotations
 
 
 def test_each_filter_narrows_the_set(session: Session) -> None:
@@ -104,7 +104,7 @@ def test_samples_that_everybody_has_judged_are_named_beforehand(session: Session
     for name in ("bob", "dora"):
         desk.annotate(session, desk.annotator(session, project, name))
     admin = cast.seat(session, project.members[0].user, project)
-    assert reannotating.outlook(session, admin, Chosen(domain="image")) == (2, 1, 2, 1)
+    assert choosing.outlook(session, admin, Chosen(domain="image")) == (2, 1, 2, 1, 0)
 
 
 def test_an_admin_counts_orders_and_undoes_from_the_page(client: TestClient, session: Session) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.accounts.tables import User
-from app.annotations import actions, queries, sampling
+from app.annotations import actions, applying, queries, sampling
 from app.annotations.refusals import AlreadyReviewed
 from app.annotations.selecting import Rules
 from app.annotations.tables import Annotation, Waiting
@@ -37,7 +37,7 @@ def state(session: Session, seat: Seat, annotation: Annotation) -> str:
 def story(session: Session, samples: int, rules: Rules, overlap: int = 1) -> tuple[Seat, Seat]:
     project = desk.project(session, samples=samples, overlap=overlap)
     bob, rosa = desk.annotator(session, project), desk.reviewer(session, project)
-    sampling.change_rules(session, rosa.user, project, rules)
+    applying.change_rules(session, rosa.user, project, rules)
     return bob, rosa
 
 
@@ -53,7 +53,7 @@ def test_a_draw_is_the_same_each_time_and_a_higher_share_keeps_what_a_lower_one_
     rows = [desk.annotate(session, bob).id for _ in range(12)]
 
     def drawn(percent: float) -> set[int]:
-        sampling.change_rules(session, rosa.user, rosa.project, Rules(later_percent=percent))
+        applying.change_rules(session, rosa.user, rosa.project, Rules(later_percent=percent))
         return {row for row, names in why(session).items() if names}
 
     some, more = drawn(30), drawn(70)
@@ -94,7 +94,7 @@ def test_a_persons_verdict_takes_the_place_of_a_rules_and_stays_when_rules_chang
     actions.return_(session, rosa, rows[0].id, "Look at B again")
     with pytest.raises(AlreadyReviewed):
         actions.accept(session, rosa, rows[0].id)
-    sampling.change_rules(session, rosa.user, rosa.project, Rules())
+    applying.change_rules(session, rosa.user, rosa.project, Rules())
     assert [state(session, rosa, row) for row in rows] == ["returned", "submitted"]
     assert why(session) == {rows[1].id: ["all"]}
 
@@ -125,6 +125,30 @@ def test_the_preview_counts_what_saving_would_do_and_changes_nothing(client: Tes
     session.expire_all()
     assert why(session) == {rows[1].id: ["newcomer"]}
     assert sampling.preview(session, rosa.project, rules).back == 0
+
+
+def test_rules_of_a_large_project_are_applied_some_samples_at_a_time_and_newer_rules_take_over(
+    client: TestClient, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(applying, "AT_ONCE", 1)
+    monkeypatch.setattr("app.annotations.applying.nudge", lambda *_: None)
+    bob, rosa = story(session, 3, Rules())
+    rows = [desk.annotate(session, bob) for _ in range(3)]
+    older = applying.change_rules(session, rosa.user, rosa.project, Rules(later_percent=0))
+    assert applying.go_on(session, older.id)
+    assert sorted(map(len, why(session).values())) == [0, 1, 1]
+    newer = applying.change_rules(session, rosa.user, rosa.project, Rules(newcomer_first=1, later_percent=0))
+    assert not applying.go_on(session, older.id)
+    assert applying.unfinished(session) == [newer.id]
+    cast.sign_in(client, session, session.get_one(cast.User, rosa.project.members[0].user_id))
+    at = "/projects/streets/reviews/rules/progress"
+    assert 'data-follow="/projects/streets/reviews/rules/progress"' in client.get(at).text
+    while applying.go_on(session, newer.id):
+        pass
+    assert why(session) == {rows[0].id: ["newcomer"], rows[1].id: [], rows[2].id: []}
+    assert (newer.applied, newer.samples) == (3, 3)
+    session.commit()
+    assert "data-follow" not in client.get(at).text
 
 
 def test_rules_out_of_bounds_are_refused_by_name_and_only_an_admin_changes_them(

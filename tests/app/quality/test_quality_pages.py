@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 
 from app.accounts.tables import User
 from app.annotations import actions as annotations
+from app.annotations import adjudicating
 from app.annotations.tables import Review
 from app.projects.guard import Seat
 from app.projects.tables import Project
@@ -114,6 +115,38 @@ def test_figures_are_never_older_than_the_last_submission_verdict_or_undoing(
     assert alpha(session, rosa) == 1.0
 
 
+def test_a_decision_over_accepted_annotations_is_seen_at_once(session: Session, project: Project) -> None:
+    bob, cho = desk.annotator(session, project), desk.annotator(session, project, "cho")
+    rosa = desk.reviewer(session, project)
+    made = [annotate(session, seat, 1, 2, 4, 5) for seat in (bob, cho)]
+    for each in made:
+        annotations.accept(session, rosa, each.id)
+    assert [each.reviewers for each in reports.persons(session, rosa, cache.of(session, rosa))] == [1.0, 1.0]
+    ids = [str(response.id) for response in made[0].sample.responses]
+    turned = desk.content(made[0].sample, ranking=[[each] for each in (ids[1], ids[0], *ids[2:])])
+    adjudicating.adjudicate(session, rosa, made[0].sample_id, turned)
+    assert [each.reviewers for each in reports.persons(session, rosa, cache.of(session, rosa))] == [5 / 6, 5 / 6]
+
+
+def test_agreement_is_shown_by_cluster_as_the_samples_stand_now(
+    client: TestClient, session: Session, project: Project
+) -> None:
+    bob, cho = desk.annotator(session, project), desk.annotator(session, project, "cho")
+    first = [annotate(session, seat, 1, 2, 4, 5) for seat in (bob, cho)]
+    second = [annotate(session, seat, 5, 4, 2, 1) for seat in (bob, cho)]
+    first[0].sample.cluster, rosa = "streets at night", desk.reviewer(session, project)
+    session.flush()
+    kept = cache.of(session, rosa)
+    assert [part.name for part in reports.parts(session, rosa, kept, "cluster")] == ["streets at night"]
+    second[0].sample.cluster = "kitchens"
+    session.flush()
+    assert [part.name for part in reports.parts(session, rosa, kept, "cluster")] == ["kitchens", "streets at night"]
+    behind = reports.behind(session, rosa, kept, reports.Filters(cluster="kitchens"))
+    assert sorted(behind) == [each.id for each in second]
+    cast.sign_in(client, session, rosa.user)
+    assert "cluster=streets%20at%20night" in client.get(f"{AT}?by=cluster").text
+
+
 def test_a_person_is_shown_with_what_reviewers_made_of_their_work(session: Session, project: Project) -> None:
     bob, rosa = desk.annotator(session, project), desk.reviewer(session, project)
     first, second = annotate(session, bob, 1, 1, 1, 5), annotate(session, bob, 1, 1, 1, 5)
@@ -154,7 +187,7 @@ def test_every_link_of_the_pages_leads_somewhere(client: TestClient, session: Se
     cast.seat(session, cast.user(session, "ada"), project, "admin", "reviewer")
     cast.sign_in(client, session, session.scalars(sa.select(User).where(User.email == "ada@example.org")).one())
     seen: set[str] = set()
-    for path in (AT, f"{AT}/people", f"{AT}/people/{bob.user.id}", f"{AT}?by=week", f"{AT}/annotations?twice=1"):
+    for path in (AT, f"{AT}/people", f"{AT}/people/{bob.user.id}", f"{AT}?by=cluster", f"{AT}/annotations?twice=1"):
         text = client.get(path).text
         links = {html.unescape(link) for link in re.findall(r'<a[^>]* href="(/projects/streets/[^"#]*)"', text)}
         for link in links - seen:
@@ -180,7 +213,14 @@ def test_a_figure_opens_exactly_the_annotations_behind_it(
     assert behind(f"annotator={cho.user.id}&beside={bob.user.id}") == {each.id for each in both}
     assert behind(f"annotator={bob.user.id}&criterion=helpfulness&level=3") == {alone.id}
     assert behind(f"annotator={bob.user.id}&straight=1") == {alone.id}
-    assert behind("type=mcq") == set()
+    assert behind("type=mcq") == behind("gold=1") == behind("reviewed=1") == set()
+    annotations.accept(session, desk.reviewer(session, project), alone.id)
+    session.commit()
+    assert behind("reviewed=1") == {alone.id}
+    sheet = client.get(f"{AT}/annotations.csv?annotator={cho.user.id}").text
+    assert sheet.count("\r\n") == 2 and f"\r\n{both[1].id},Question 0,cho," in sheet.lower().replace(
+        "question", "Question"
+    )
     assert client.get(f"{AT}/annotations?since=nonsense").status_code == 422
 
 
