@@ -162,8 +162,8 @@ GET    /projects/{slug}/quality/progress.csv                       quality
 GET    /projects/{slug}/quality/matrix.csv                         quality
 GET    /projects/{slug}/quality/people                             quality
 GET    /projects/{slug}/quality/people.csv                         quality
-GET    /projects/{slug}/quality/people/{user_id:int}/beside.csv    quality
-GET    /projects/{slug}/quality/people/{user_id:int}/habits.csv    quality
+GET    /projects/{slug}/quality/people/{user_id:int}/beside.csv    quality     200 · 404
+GET    /projects/{slug}/quality/people/{user_id:int}/habits.csv    quality     200 · 404
 GET    /projects/{slug}/quality/people/{user_id:int}               quality     200 · 404
 GET    /projects/{slug}/quality/people/{user_id:int}.csv           quality     200 · 404
 GET    /projects/{slug}/quality/annotations                        quality
