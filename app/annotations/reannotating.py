@@ -25,7 +25,7 @@ from app.annotations.tables import (
     Revision,
     Waiting,
 )
-from app.core.db import Session, now
+from app.core.db import Session, among, now
 from app.core.errors import NotFound
 from app.core.language import gettext as _
 from app.projects.guard import Seat
@@ -69,7 +69,7 @@ def order(session: Session, seat: Seat, chosen: Chosen, reason: str, expected: i
 def _decisions(sample_ids: Sequence[int]) -> sa.Update:
     """Decisions over these samples that hold, to be changed: they were made over what is set aside now."""
     held = sa.update(Adjudication).where(Adjudication.set_aside_by_id.is_(None))
-    return held.where(Adjudication.sample_id.in_(sample_ids))
+    return held.where(among(Adjudication.sample_id, sample_ids))
 
 
 def _readable(reason: str) -> str:
@@ -85,7 +85,7 @@ def _set_aside(session: Session, seat: Seat, order: Reannotation, rows: Sequence
     judged = [each.revision_id for each in rows if each.review_id is not None]
     copies = sa.select(Revision.annotation_id, Revision.number + 1, sa.literal(seat.user.id), Revision.content)
     copy = insert(Revision).from_select(
-        ["annotation_id", "number", "author_id", "content"], copies.where(Revision.id.in_(judged))
+        ["annotation_id", "number", "author_id", "content"], copies.where(among(Revision.id, judged))
     )
     session.execute(copy)
     bare = [each.revision_id for each in rows if each.review_id is None]
@@ -97,10 +97,10 @@ def _set_aside(session: Session, seat: Seat, order: Reannotation, rows: Sequence
             sa.and_(
                 before.annotation_id == Revision.annotation_id,
                 before.number == Revision.number - 1,
-                before.id.in_(judged),
+                among(before.id, judged),
             ),
         )
-        .where(sa.or_(Revision.id.in_(bare), before.id.is_not(None)))
+        .where(sa.or_(among(Revision.id, bare), before.id.is_not(None)))
         .add_columns(sa.literal(seat.user.id), sa.literal("reannotate"), sa.literal(order.reason), NOTHING, NOTHING)
     )
     names = ["revision_id", "reviewed_revision_id", "reviewer_id", "verdict", "comment", "remarks", "verified"]
@@ -113,12 +113,12 @@ def _set_aside(session: Session, seat: Seat, order: Reannotation, rows: Sequence
         ],
     )
     ids = [each.annotation_id for each in rows]
-    session.execute(sa.delete(Waiting).where(Waiting.annotation_id.in_(ids)))
+    session.execute(sa.delete(Waiting).where(among(Waiting.annotation_id, ids)))
     session.expire_all()
 
 
 def _measure(session: Session, seat: Seat, sample_ids: list[int]) -> None:
-    known = sa.select(Disagreement.sample_id).where(Disagreement.sample_id.in_(sample_ids))
+    known = sa.select(Disagreement.sample_id).where(among(Disagreement.sample_id, sample_ids))
     measure(session, seat.project.id, session.scalars(known).all())
 
 
@@ -163,11 +163,11 @@ def undo(session: Session, seat: Seat, reannotation_id: int) -> Reannotation:
 def _take_back(session: Session, items: Sequence[sa.Row[*tuple[Any, ...]]]) -> None:
     ids = [each.id for each in items]
     orders = sa.select(Review.revision_id).join(Revision, Revision.id == Review.revision_id)
-    orders = orders.where(Revision.annotation_id.in_(ids), Review.verdict == "reannotate")
+    orders = orders.where(among(Revision.annotation_id, ids), Review.verdict == "reannotate")
     carrying = session.scalars(orders).all()
-    session.execute(sa.delete(Review).where(Review.revision_id.in_(carrying)))
+    session.execute(sa.delete(Review).where(among(Review.revision_id, carrying)))
     added = [each.id for each in items if each.added_revision]
-    session.execute(sa.delete(Revision).where(Revision.id.in_(carrying), Revision.annotation_id.in_(added)))
+    session.execute(sa.delete(Revision).where(among(Revision.id, carrying), among(Revision.annotation_id, added)))
 
 
 class Ordered(NamedTuple):

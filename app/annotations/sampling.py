@@ -12,7 +12,7 @@ from app.accounts.actions import audit
 from app.annotations.measuring import may_be_compared, measure
 from app.annotations.selecting import NOTHING, Rules, rules_of, selecting, undecided
 from app.annotations.tables import Annotation, Review, Revision, Waiting
-from app.core.db import Session
+from app.core.db import Session, among
 from app.projects.tables import Project
 from app.tasks.tables import Flag, Task
 
@@ -79,7 +79,7 @@ def _waiting(project: Project, rows: sa.CTE, waits: Condition) -> Any:
 
 def _settled(project: Project, rows: sa.CTE, kept: Condition, sample_ids: Sequence[int] | None) -> Any:
     inside = Waiting.project_id == project.id
-    inside &= sa.true() if sample_ids is None else Waiting.sample_id.in_(sample_ids)
+    inside &= sa.true() if sample_ids is None else among(Waiting.sample_id, sample_ids)
     ids = sa.select(rows.c.annotation_id).where(kept)
     return sa.delete(Waiting).where(inside, Waiting.annotation_id.in_(ids)).returning(Waiting.annotation_id)
 

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB, array
 from sqlalchemy.orm import aliased
 
 from app.annotations.tables import Annotation, Disagreement, Review, Revision
-from app.core.db import Session
+from app.core.db import Session, among
 from app.core.language import N_
 from app.projects.tables import Project
 from app.tasks.record_tables import GoldCheck
@@ -90,7 +90,7 @@ def _latest(project: Project, sample_ids: Sequence[int] | None) -> sa.Select[*tu
         .outerjoin(Review, Review.revision_id == Revision.id)
         .where(Annotation.project_id == project.id, ~later)
     )
-    return rows if sample_ids is None else rows.where(Annotation.sample_id.in_(sample_ids))
+    return rows if sample_ids is None else rows.where(among(Annotation.sample_id, sample_ids))
 
 
 def _why(session: Session, project: Project, rules: Rules, sample_ids: Sequence[int] | None) -> sa.ColumnElement[Any]:
@@ -130,7 +130,7 @@ def _is_newcomers(
     of, theirs = aliased(Annotation), aliased(Annotation)
     authors = sa.select(of.user_id).where(of.project_id == project.id).distinct()
     if sample_ids is not None:
-        authors = authors.where(of.sample_id.in_(sample_ids))
+        authors = authors.where(among(of.sample_id, sample_ids))
     people = authors.subquery()
     nth = (
         sa.select(theirs.id)

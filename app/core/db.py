@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ import orjson
 import sqlalchemy as sa
 from fastapi import Depends
 from sqlalchemy import orm
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from app.core.settings import settings
 
@@ -65,6 +65,12 @@ def engine(url: str | None = None) -> sa.Engine:
 
 
 Session = orm.Session
+
+
+def among(column: Any, ids: Sequence[int]) -> sa.ColumnElement[bool]:
+    """Whether the column is one of these ids: one parameter however many there are, where `in_` ends at 65,535."""
+    found: sa.ColumnElement[bool] = column == sa.any_(sa.cast(list(ids), ARRAY(sa.BigInteger)))
+    return found
 
 
 def make_session() -> Session:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from app.core.db import Session
+from app.core.db import Session, among
 from app.tasks.tables import Lease, Task
 
 
@@ -16,7 +16,7 @@ def replace_all(session: Session, task_ids: Sequence[int]) -> None:
     top = (
         sa.select(sa.func.max(Task.slot)).where(Task.sample_id == sa.literal_column("old.sample_id")).scalar_subquery()
     )
-    old = sa.select(Task).where(Task.id.in_(task_ids)).subquery("old")
+    old = sa.select(Task).where(among(Task.id, task_ids)).subquery("old")
     nth = sa.func.row_number().over(partition_by=old.c.sample_id, order_by=old.c.id)
     columns = [old.c.project_id, old.c.sample_id, top + nth, old.c.priority + 1, old.c.lane_id, sa.true(), old.c.id]
     names = ["project_id", "sample_id", "slot", "priority", "lane_id", "out_of_turn", "replaces_id"]
@@ -32,14 +32,14 @@ def touched(task: type[Task]) -> sa.ColumnElement[bool]:
 
 def begun(session: Session, task_ids: Sequence[int]) -> int:
     """How many of the tasks that stand in for these were taken up; all of them are locked."""
-    mine = sa.select(Task.id).where(Task.replaces_id.in_(task_ids)).order_by(Task.id).with_for_update()
+    mine = sa.select(Task.id).where(among(Task.replaces_id, task_ids)).order_by(Task.id).with_for_update()
     ids = session.scalars(mine).all()
-    query = sa.select(sa.func.count()).select_from(Task).where(Task.id.in_(ids), touched(Task))
+    query = sa.select(sa.func.count()).select_from(Task).where(among(Task.id, ids), touched(Task))
     return session.scalar(query) or 0
 
 
 def take_back(session: Session, task_ids: Sequence[int]) -> None:
     """Remove the tasks that stand in for these; `begun` must have said that nobody has one."""
-    ids = session.scalars(sa.select(Task.id).where(Task.replaces_id.in_(task_ids))).all()
-    session.execute(sa.delete(Lease).where(Lease.task_id.in_(ids)))
-    session.execute(sa.delete(Task).where(Task.id.in_(ids)))
+    ids = session.scalars(sa.select(Task.id).where(among(Task.replaces_id, task_ids))).all()
+    session.execute(sa.delete(Lease).where(among(Lease.task_id, ids)))
+    session.execute(sa.delete(Task).where(among(Task.id, ids)))

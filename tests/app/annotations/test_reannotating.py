@@ -15,6 +15,7 @@ from app.annotations.choosing import Chosen
 from app.annotations.refusals import Begun, CommentMissing, SetChanged
 from app.annotations.tables import Annotation, Waiting
 from app.projects.guard import Seat
+from app.tasks import replacing
 from app.tasks.tables import Task
 from tests import cast
 from tests.app.annotations import desk
@@ -122,3 +123,7 @@ def test_an_admin_counts_orders_and_undoes_from_the_page(client: TestClient, ses
         assert client.get(f"{at}?{bad}").status_code == 422
     cast.sign_in(client, session, people["bob"].user)
     assert client.get(at).status_code == 403
+
+
+def test_a_set_may_be_larger_than_a_statement_takes_parameters(session: Session) -> None:
+    assert replacing.begun(session, range(70_000)) == 0
