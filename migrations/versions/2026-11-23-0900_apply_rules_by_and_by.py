@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "5e71a0c4d901"
-down_revision = "6f2be0c1d9a4"
+down_revision = "b7d3e5f10a62"
 branch_labels = None
 depends_on = None
 
