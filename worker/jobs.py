@@ -208,7 +208,7 @@ def apply_rules(change_id: int) -> None:
 
 @app.task(name="sweep")
 def sweep() -> None:
-    """End stale leases, chain audit entries, forget what is past, apply rules that wait, offer runs that could start."""
+    """End stale leases, chain audit entries, forget what is past, apply waiting rules, offer runs that could start."""
     while True:
         with transaction() as session:
             if not seal(session):
