@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "5e71a0c4d901"
-down_revision = "b7d3e5f10a62"
+down_revision = "c41d7be2a905"
 branch_labels = None
 depends_on = None
 
