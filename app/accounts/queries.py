@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+from functools import cache
 
 import sqlalchemy as sa
-from sqlalchemy.orm import joinedload, selectinload
+from sqlalchemy.orm import contains_eager, joinedload, selectinload
 
 from app.accounts.tables import ApiToken, AuditEntry, Identity, PasswordLink, SignIn, User
 from app.core.db import Session
@@ -36,12 +37,17 @@ def users(session: Session) -> list[User]:
 
 def open_sign_in(session: Session, secret: str) -> SignIn | None:
     """The session of a cookie's secret, also one that still awaits its code."""
-    return session.scalar(
+    return session.scalar(_open_sign_in(), {"secret": fingerprint(secret)})
+
+
+@cache  # asked at each request: building the statement costs more than running it
+def _open_sign_in() -> sa.Select[SignIn]:
+    return (
         sa.select(SignIn)
-        .options(joinedload(SignIn.user))
-        .join(User)
+        .join(SignIn.user)
+        .options(contains_eager(SignIn.user))
         .where(
-            SignIn.secret_sha256 == fingerprint(secret),
+            SignIn.secret_sha256 == sa.bindparam("secret"),
             SignIn.ended_at.is_(None),
             SignIn.expires_at > sa.func.now(),
             User.deactivated_at.is_(None),

@@ -41,7 +41,7 @@ def save_draft(
     revision: for second thoughts on a submitted annotation, the revision that they build on.
     Raises NotFound, BadAnnotation, StaleDraft, AlreadyJudged, AlreadyReviewed.
     """
-    task = task_queries.task(session, seat, task_id)
+    task = task_queries.task_to_judge(session, seat, task_id)
     draft = read_draft(content, task.sample, seat.rubric)
     if revision is None:
         _refuse_if_never_held(session, seat, task)
@@ -128,7 +128,7 @@ def submit(
     key: chosen by the sender; the same submission sent again answers with the annotation that it made.
     Raises NotFound, BadAnnotation, KeyReused, AlreadyJudged, TaskDone, TaskTaken.
     """
-    task = task_queries.task(session, seat, task_id)
+    task = task_queries.task_to_judge(session, seat, task_id)
     if not 1 <= len(key) <= 200 or "\0" in key:
         raise BadReview(_("An idempotency key has 1 to 200 characters."), "key")
     tasks.one_at_a_time(session, seat)
@@ -138,7 +138,8 @@ def submit(
         return known
     finished = read_content(content, task.sample, seat.rubric)
     lease = tasks.hold_for_submission(session, seat, task_id)
-    known = queries.own_of_sample(session, seat.user, task.sample_id)
+    # Whoever has judged the sample before holds the same task again: it was sent back to them.
+    known = queries.own_of_sample(session, seat.user, task.sample_id) if lease.task.done_by_id else None
     annotation = known or Annotation(
         project_id=seat.project.id,
         task_id=lease.task_id,

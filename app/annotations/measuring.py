@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import cache
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -67,5 +68,9 @@ def may_be_compared(session: Session, sample_id: int) -> bool:
 
     Tasks that test people do not count: everybody meets them, and they are compared with what is known to be right.
     """
-    ids = session.scalars(sa.select(Task.id).where(Task.sample_id == sample_id, Task.gold_id.is_(None)).limit(2)).all()
-    return len(ids) > 1
+    return len(session.scalars(_tasks(), {"sample": sample_id}).all()) > 1
+
+
+@cache
+def _tasks() -> sa.Select[int]:
+    return sa.select(Task.id).where(Task.sample_id == sa.bindparam("sample"), Task.gold_id.is_(None)).limit(2)

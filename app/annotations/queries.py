@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -28,7 +29,12 @@ WHOLE = [
 
 
 def draft(session: Session, user: User, task_id: int) -> Draft | None:
-    return session.scalar(sa.select(Draft).where(Draft.task_id == task_id, Draft.user_id == user.id))
+    return session.scalar(_draft(), {"task": task_id, "user": user.id})
+
+
+@cache
+def _draft() -> sa.Select[Draft]:
+    return sa.select(Draft).where(Draft.task_id == sa.bindparam("task"), Draft.user_id == sa.bindparam("user"))
 
 
 def draft_of_sample(session: Session, user: User, sample_id: int) -> Draft | None:
@@ -59,7 +65,15 @@ def own(session: Session, seat: Seat, annotation_id: int) -> Annotation:
 
 
 def by_key(session: Session, user: User, key: str) -> Annotation | None:
-    return session.scalar(_whole().where(Annotation.user_id == user.id, Annotation.idempotency_key == key))
+    """What an idempotency key of this person made; almost always nothing, so that is asked first and lightly."""
+    number = session.scalar(_id_by_key(), {"user": user.id, "key": key})
+    return session.scalar(_whole().where(Annotation.id == number)) if number else None
+
+
+@cache
+def _id_by_key() -> sa.Select[int]:
+    mine = Annotation.user_id == sa.bindparam("user")
+    return sa.select(Annotation.id).where(mine, Annotation.idempotency_key == sa.bindparam("key"))
 
 
 def own_of_sample(session: Session, user: User, sample_id: int) -> Annotation | None:

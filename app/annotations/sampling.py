@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -10,9 +11,9 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.accounts.actions import audit
 from app.annotations.measuring import may_be_compared, measure
-from app.annotations.selecting import NOTHING, Rules, rules_of, selecting, undecided
+from app.annotations.selecting import NOTHING, PROJECT, SAMPLES, Rules, rules_of, selecting, undecided, values
 from app.annotations.tables import Annotation, Review, Revision, Waiting
-from app.core.db import Session, among
+from app.core.db import Session
 from app.projects.tables import Project
 from app.tasks.tables import Flag, Task
 
@@ -37,22 +38,28 @@ def settle(session: Session, project: Project, sample_ids: Sequence[int] | None 
     What is selected waits for a reviewer, also where a rule had accepted it before the reason was known.
     """
     rules = rules_of(project)
-    rows = sa.select(undecided(session, project, rules, sample_ids)).cte("undecided").prefix_with("MATERIALIZED")
-    free = rows.c.why == NOTHING
-    kept = sa.and_(sa.literal(rules.accepting), free, sa.or_(rows.c.complete, rows.c.review_id.is_not(None)))
-    withdrawn = _withdrawn(rows, ~kept).cte("withdrawn")
-    accepted = _accepted(rows, kept).cte("accepted")
-    waiting = _waiting(project, rows, ~kept).cte("waits")
-    settled = _settled(project, rows, kept, sample_ids).cte("settled")
-    counts = [sa.select(sa.func.count()).select_from(part).scalar_subquery() for part in (accepted, withdrawn)]
-    # One statement: the rules are worked out once, and nothing comes between their parts.
-    made, back = session.execute(sa.select(*counts).add_cte(waiting, settled)).one()
+    bound = values(session, project, rules, sample_ids)
+    made, back = session.execute(_settling(rules, sample_ids is not None), bound).one()
     if made or back:
         what = {"accepted": made, "withdrawn": back, "samples": list(sample_ids or [])[:20]}
         audit(session, None, "reviews.by_rule", f"project {project.id}", project.id, **what)
 
 
 Condition = sa.ColumnElement[bool]
+
+
+@lru_cache(maxsize=256)  # each submission settles its sample: building the statement costs more than running it
+def _settling(rules: Rules, of_some: bool) -> sa.Select[int, int]:
+    """One statement: the rules are worked out once, and nothing comes between their parts."""
+    rows = sa.select(undecided(rules, of_some)).cte("undecided").prefix_with("MATERIALIZED")
+    free = rows.c.why == NOTHING
+    kept = sa.and_(sa.literal(rules.accepting), free, sa.or_(rows.c.complete, rows.c.review_id.is_not(None)))
+    withdrawn = _withdrawn(rows, ~kept).cte("withdrawn")
+    accepted = _accepted(rows, kept).cte("accepted")
+    waiting = _waiting(rows, ~kept).cte("waits")
+    settled = _settled(rows, kept, of_some).cte("settled")
+    counts = [sa.select(sa.func.count()).select_from(part).scalar_subquery() for part in (accepted, withdrawn)]
+    return sa.select(*counts).add_cte(waiting, settled)
 
 
 def _withdrawn(rows: sa.CTE, gone: Condition) -> Any:
@@ -68,18 +75,18 @@ def _accepted(rows: sa.CTE, kept: Condition) -> Any:
     return put.on_conflict_do_nothing().returning(Review.id)
 
 
-def _waiting(project: Project, rows: sa.CTE, waits: Condition) -> Any:
+def _waiting(rows: sa.CTE, waits: Condition) -> Any:
     names = ["annotation_id", "project_id", "sample_id", "user_id", "why"]
-    columns = [rows.c.annotation_id, sa.literal(project.id), rows.c.sample_id, rows.c.user_id, rows.c.why]
+    columns = [rows.c.annotation_id, PROJECT, rows.c.sample_id, rows.c.user_id, rows.c.why]
     put = insert(Waiting).from_select(names, sa.select(*columns).where(waits))
     why = put.excluded.why
     put = put.on_conflict_do_update(index_elements=["annotation_id"], set_={"why": why}, where=Waiting.why != why)
     return put.returning(Waiting.annotation_id)
 
 
-def _settled(project: Project, rows: sa.CTE, kept: Condition, sample_ids: Sequence[int] | None) -> Any:
-    inside = Waiting.project_id == project.id
-    inside &= sa.true() if sample_ids is None else among(Waiting.sample_id, sample_ids)
+def _settled(rows: sa.CTE, kept: Condition, of_some: bool) -> Any:
+    inside = Waiting.project_id == PROJECT
+    inside &= (Waiting.sample_id == sa.any_(SAMPLES)) if of_some else sa.true()
     ids = sa.select(rows.c.annotation_id).where(kept)
     return sa.delete(Waiting).where(inside, Waiting.annotation_id.in_(ids)).returning(Waiting.annotation_id)
 
@@ -103,19 +110,20 @@ class Preview(NamedTuple):
 
 def preview(session: Session, project: Project, rules: Rules) -> Preview:
     """Counts over the whole project, without changing anything."""
-    named = selecting(session, project, rules)
+    named = selecting(rules)
+    bound = values(session, project, rules)
     everything = (
         sa.select(Annotation.id, *[rule.label(name) for name, rule in named.items()])
-        .where(Annotation.project_id == project.id)
+        .where(Annotation.project_id == PROJECT)
         .offset(0)  # as in `undecided`
         .subquery()
     )
     any_rule = sa.or_(sa.false(), *[everything.c[name] for name in named])
     counts = [sa.func.count().filter(everything.c[name]) for name in named]
     total, selected, *each = session.execute(
-        sa.select(sa.func.count(), sa.func.count().filter(any_rule), *counts).select_from(everything)
+        sa.select(sa.func.count(), sa.func.count().filter(any_rule), *counts).select_from(everything), bound
     ).one()
-    rows = undecided(session, project, rules)
+    rows = undecided(rules)
     free = rows.c.why == NOTHING
     kept = sa.and_(free, rows.c.complete, sa.literal(rules.accepting))
     open_total, open_selected, accepted, back = session.execute(
@@ -124,7 +132,8 @@ def preview(session: Session, project: Project, rules: Rules) -> Preview:
             sa.func.count().filter(~free),
             sa.func.count().filter(kept),
             sa.func.count().filter(rows.c.review_id.is_not(None), ~kept),
-        ).select_from(rows)
+        ).select_from(rows),
+        bound,
     ).one()
     return Preview(total, selected, dict(zip(named, each, strict=True)), open_total, open_selected, accepted, back)
 

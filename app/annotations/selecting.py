@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.dialects.postgresql import JSONB, array
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, array
 from sqlalchemy.orm import aliased
 
 from app.annotations.tables import Annotation, Disagreement, Review, Revision
@@ -63,19 +63,36 @@ def rules_of(project: Project) -> Rules:
     return Rules.model_validate(project.review_rules)
 
 
-def undecided(session: Session, project: Project, rules: Rules, sample_ids: Sequence[int] | None = None) -> sa.Subquery:
+PROJECT = sa.bindparam("project", type_=sa.BigInteger)
+SAMPLES = sa.bindparam("samples", type_=ARRAY(sa.BigInteger))
+
+
+def values(
+    session: Session, project: Project, rules: Rules, sample_ids: Sequence[int] | None = None
+) -> dict[str, object]:
+    """What `undecided` and `selecting` leave open: the project, the samples, and where each newcomer's time ends."""
+    bound: dict[str, object] = {"project": project.id, "salt": project.draw_salt}
+    if sample_ids is not None:
+        bound["samples"] = list(sample_ids)
+    if rules.newcomer_first:
+        bound["newcomers"] = _newcomers(session, project, rules.newcomer_first, sample_ids)
+    return bound
+
+
+def undecided(rules: Rules, of_some: bool = False) -> sa.Subquery:
     """Annotations without a person's verdict: annotation_id, sample_id, user_id, revision_id, review_id, why, complete.
 
-    review_id: of an acceptance by rule. complete: no task of the sample is open, so that its disagreement is known.
+    of_some: of the samples in `values` alone. review_id: of an acceptance by rule. complete: no task of the sample is
+    open, so that its disagreement is known.
     """
-    rows = _latest(project, sample_ids).where(Review.reviewer_id.is_(None))
+    rows = _latest(of_some).where(Review.reviewer_id.is_(None))
     to_do = sa.exists().where(Task.sample_id == Annotation.sample_id, Task.done_at.is_(None), Task.gold_id.is_(None))
-    rows = rows.add_columns(_why(session, project, rules, sample_ids).label("why"), (~to_do).label("complete"))
+    rows = rows.add_columns(_why(rules).label("why"), (~to_do).label("complete"))
     # An offset keeps the planner from working the rules out again at every mention of `why`.
     return rows.offset(0).subquery()
 
 
-def _latest(project: Project, sample_ids: Sequence[int] | None) -> sa.Select[*tuple[Any, ...]]:
+def _latest(of_some: bool) -> sa.Select[*tuple[Any, ...]]:
     newer = aliased(Revision)
     later = sa.exists().where(newer.annotation_id == Revision.annotation_id, newer.number > Revision.number)
     rows = (
@@ -88,30 +105,28 @@ def _latest(project: Project, sample_ids: Sequence[int] | None) -> sa.Select[*tu
         )
         .join(Revision, Revision.annotation_id == Annotation.id)
         .outerjoin(Review, Review.revision_id == Revision.id)
-        .where(Annotation.project_id == project.id, ~later)
+        .where(Annotation.project_id == PROJECT, ~later)
     )
-    return rows if sample_ids is None else rows.where(among(Annotation.sample_id, sample_ids))
+    return rows.where(Annotation.sample_id == sa.any_(SAMPLES)) if of_some else rows
 
 
-def _why(session: Session, project: Project, rules: Rules, sample_ids: Sequence[int] | None) -> sa.ColumnElement[Any]:
+def _why(rules: Rules) -> sa.ColumnElement[Any]:
     """The names of the rules that select an annotation, as a JSON array."""
     if rules.select_all and not (
         rules.newcomer_first or rules.flagged or rules.gold_failures or rules.disagreement_above is not None
     ):
         return sa.cast(sa.literal('["all"]', sa.Text), JSONB)
-    named = [sa.case((rule, name)) for name, rule in selecting(session, project, rules, sample_ids).items()]
+    named = [sa.case((rule, name)) for name, rule in selecting(rules).items()]
     return sa.func.to_jsonb(sa.func.array_remove(array(named), sa.cast(sa.null(), sa.Text))) if named else NOTHING
 
 
-def selecting(
-    session: Session, project: Project, rules: Rules, sample_ids: Sequence[int] | None = None
-) -> dict[str, sa.ColumnElement[bool]]:
+def selecting(rules: Rules) -> dict[str, sa.ColumnElement[bool]]:
     """Each rule that is switched on, as a condition on Annotation."""
     found: dict[str, sa.ColumnElement[bool]] = {}
     if rules.newcomer_first:
-        found["newcomer"] = _is_newcomers(session, project, rules.newcomer_first, sample_ids)
+        found["newcomer"] = _is_newcomers()
     if rules.later_percent:
-        found["all" if rules.select_all else "drawn"] = _is_drawn(project, rules.later_percent)
+        found["all" if rules.select_all else "drawn"] = _is_drawn(rules.later_percent)
     if rules.disagreement_above is not None:
         found["disagreement"] = sa.exists().where(
             Disagreement.sample_id == Annotation.sample_id, Disagreement.value > rules.disagreement_above
@@ -123,10 +138,8 @@ def selecting(
     return found
 
 
-def _is_newcomers(
-    session: Session, project: Project, first: int, sample_ids: Sequence[int] | None
-) -> sa.ColumnElement[bool]:
-    """Among the first so many of its author in this project: up to the id of that author's n-th annotation."""
+def _newcomers(session: Session, project: Project, first: int, sample_ids: Sequence[int] | None) -> dict[str, int]:
+    """Person → the id of their n-th annotation in this project; those who have fewer are left out."""
     of, theirs = aliased(Annotation), aliased(Annotation)
     authors = sa.select(of.user_id).where(of.project_id == project.id).distinct()
     if sample_ids is not None:
@@ -142,17 +155,21 @@ def _is_newcomers(
         .scalar_subquery()
     )
     # Looked up once and handed over: beside each row, the database would look for them again and again.
-    last = {str(user): number for user, number in session.execute(sa.select(people.c.user_id, nth)) if number}
-    bound = sa.literal(last, JSONB)[sa.cast(Annotation.user_id, sa.Text)].as_integer()
-    return sa.func.coalesce(Annotation.id <= sa.cast(bound, sa.BigInteger), sa.true())
+    return {str(user): number for user, number in session.execute(sa.select(people.c.user_id, nth)) if number}
 
 
-def _is_drawn(project: Project, percent: float) -> sa.ColumnElement[bool]:
+def _is_newcomers() -> sa.ColumnElement[bool]:
+    """Among the first so many of its author in this project."""
+    last = sa.bindparam("newcomers", type_=JSONB)[sa.cast(Annotation.user_id, sa.Text)].as_integer()
+    return sa.func.coalesce(Annotation.id <= sa.cast(last, sa.BigInteger), sa.true())
+
+
+def _is_drawn(percent: float) -> sa.ColumnElement[bool]:
     """A draw by a hash of the annotation's number and the project's salt: the same for ever, and foreseen by nobody.
 
     Who is drawn at some percentage is drawn at every higher one.
     """
-    text = sa.func.convert_to(sa.func.concat(project.draw_salt, ":", Annotation.id), "UTF8")
+    text = sa.func.convert_to(sa.func.concat(sa.bindparam("salt", type_=sa.Text), ":", Annotation.id), "UTF8")
     digest = sa.func.sha256(text)
     number = sa.func.get_byte(digest, 0) * 65536 + sa.func.get_byte(digest, 1) * 256 + sa.func.get_byte(digest, 2)
     return number < round(percent / 100 * DRAWN_OF)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -26,7 +27,7 @@ class Seat:
     project: Project
     roles: frozenset[str]
 
-    @property
+    @cached_property
     def rubric(self) -> Rubric:
         return Rubric.model_validate(self.project.rubric)
 
@@ -39,8 +40,7 @@ def needs(*wanted: str) -> Callable[..., Seat]:
     """A guard that lets in members who play at least one of the wanted roles."""
 
     def guard(slug: str, request: Request, user: SignedIn, session: Db) -> Seat:
-        project = queries.project_by_slug(session, slug)
-        roles = queries.roles_of(session, user, project) if project else frozenset()
+        project, roles = queries.project_and_roles(session, user, slug) or (None, frozenset())
         if project is None or not roles:
             raise NotFound()
         request.state.project, request.state.roles = project, roles

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import cache
+
 import sqlalchemy as sa
 from sqlalchemy.orm import joinedload
 
@@ -10,14 +13,29 @@ from app.core.db import Session
 from app.projects.tables import ROLES, Membership, Project
 
 
+def project_and_roles(session: Session, user: User, slug: str) -> tuple[Project, frozenset[str]] | None:
+    """A project and the roles that a user plays in it, in one statement; None where there is no such project."""
+    row = session.execute(_project_and_roles(), {"slug": slug, "user": user.id}).one_or_none()
+    return None if row is None else (row[0], _roles(user, row[1] or ()))
+
+
+@cache  # asked at each request: building the statement costs more than running it
+def _project_and_roles() -> sa.Select[Project, list[str] | None]:
+    held = sa.select(sa.func.array_agg(Membership.role)).where(
+        Membership.project_id == Project.id, Membership.user_id == sa.bindparam("user")
+    )
+    return sa.select(Project, held.scalar_subquery()).where(Project.slug == sa.bindparam("slug"))
+
+
+def _roles(user: User, held: Iterable[str]) -> frozenset[str]:
+    found = frozenset(held)
+    return frozenset(ROLES) if user.is_admin or "admin" in found else found
+
+
 def roles_of(session: Session, user: User, project: Project) -> frozenset[str]:
     """The roles that a user plays in a project; an admin plays all of them."""
-    held = frozenset(
-        session.scalars(
-            sa.select(Membership.role).where(Membership.project_id == project.id, Membership.user_id == user.id)
-        )
-    )
-    return frozenset(ROLES) if user.is_admin or "admin" in held else held
+    mine = sa.select(Membership.role).where(Membership.project_id == project.id, Membership.user_id == user.id)
+    return _roles(user, session.scalars(mine))
 
 
 def project_by_slug(session: Session, slug: str) -> Project | None:

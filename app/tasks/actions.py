@@ -75,7 +75,10 @@ def take_next(session: Session, seat: Seat, record: Record, opened: bool = True)
 
 def one_at_a_time(session: Session, seat: Seat) -> None:
     """Two requests of one person (a double click, two windows) must not both take a task."""
-    session.execute(sa.select(sa.func.pg_advisory_xact_lock(seat.project.id % 2**31, seat.user.id % 2**31)))
+    session.execute(_PERSON_LOCK, {"project": seat.project.id % 2**31, "person": seat.user.id % 2**31})
+
+
+_PERSON_LOCK = sa.text("SELECT pg_advisory_xact_lock(CAST(:project AS integer), CAST(:person AS integer))")
 
 
 def _take_known(session: Session, seat: Seat, task_id: int | None, opened: bool = True) -> Lease | None:
@@ -89,17 +92,16 @@ def _take_gold(session: Session, seat: Seat, use: str, opened: bool) -> Lease | 
 
 
 def _take(session: Session, seat: Seat, record: Record, opened: bool) -> Lease | None:
-    sweep_leases(session)
     from_start = False
     for _try in range(TRIES):
         task = searching.first_free(session, seat, record, from_start)
         if task is not None:
             if lease := hold(session, seat, task, opened):
                 return lease
-        elif from_start or not record.place:
-            return None
-        else:
+        elif not from_start and record.place:
             from_start = True
+        elif not sweep_leases(session):  # beat sweeps every few seconds; nobody is sent away before it has
+            return None
     raise Crowded(
         _("So many people are taking tasks right now that none was free for you."),
         advice=_("Try again in a moment."),
@@ -155,9 +157,7 @@ def hold_for_submission(session: Session, seat: Seat, task_id: int) -> Lease:
     A lease that ran out is honoured while there is room: on this task, or on a free one of the same sample.
     Raises NotFound, AlreadyJudged, TaskDone, TaskTaken.
     """
-    task = queries.task(session, seat, task_id)
-    session.execute(sa.select(Task.id).where(Task.id == task.id).with_for_update())
-    session.refresh(task, ["done_at", "done_by_id"])
+    task = queries.lock(session, seat, task_id)
     held = queries.open_lease(session, task_id)
     if held and held.user_id == seat.user.id and task.done_at is None:
         return held
@@ -217,8 +217,7 @@ def hand_back(session: Session, task: Task) -> None:
 
 def release(session: Session, seat: Seat, task_id: int) -> None:
     """Give the task back unfinished; a draft stays. Releasing what one does not hold is harmless. Raises NotFound."""
-    task = queries.task(session, seat, task_id)
-    session.execute(sa.select(Task.id).where(Task.id == task.id).with_for_update())  # a task before its lease, always
+    task = queries.lock(session, seat, task_id)  # a task before its lease, always
     lease = queries.open_lease(session, task.id)
     if lease and lease.user_id == seat.user.id:
         end(session, lease)

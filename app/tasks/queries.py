@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -27,19 +28,58 @@ class Progress(NamedTuple):
 
 def task(session: Session, seat: Seat, task_id: int) -> Task:
     """A task of the seat's project with its sample, media and responses. Raises NotFound."""
-    row = session.scalar(
-        sa.select(Task)
-        .options(joinedload(Task.sample).options(selectinload(Sample.media), selectinload(Sample.responses)))
-        .where(Task.id == task_id, Task.project_id == seat.project.id)
+    return _found(session.scalar(_task(media=True), {"task": task_id, "project": seat.project.id}))
+
+
+def task_to_judge(session: Session, seat: Seat, task_id: int) -> Task:
+    """A task of the seat's project with its sample and responses, in one statement. Raises NotFound."""
+    return _found(
+        session.scalars(_task(media=False), {"task": task_id, "project": seat.project.id}).unique().one_or_none()
     )
-    if row is None:
+
+
+def lock(session: Session, seat: Seat, task_id: int) -> Task:
+    """A task of the seat's project as it is now, locked until the transaction ends. Raises NotFound."""
+    return _found(session.scalar(_lock(), {"task": task_id, "project": seat.project.id}))
+
+
+def _found(task: Task | None) -> Task:
+    if task is None:
         raise NotFound(where="task")
-    return row
+    return task
+
+
+# What each annotation asks is built once: building a statement costs several times what running it does.
+
+
+@cache
+def _task(media: bool) -> sa.Select[Task]:
+    parts = [selectinload(Sample.media), selectinload(Sample.responses)] if media else [joinedload(Sample.responses)]
+    return (
+        sa.select(Task)
+        .options(joinedload(Task.sample, innerjoin=True).options(*parts))
+        .where(Task.id == sa.bindparam("task"), Task.project_id == sa.bindparam("project"))
+    )
+
+
+@cache
+def _lock() -> sa.Select[Task]:
+    return (
+        sa.select(Task)
+        .where(Task.id == sa.bindparam("task"), Task.project_id == sa.bindparam("project"))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
 
 
 def open_lease(session: Session, task_id: int) -> Lease | None:
     """Who holds the task, expired or not, as long as nobody ended it."""
-    return session.scalar(sa.select(Lease).where(Lease.task_id == task_id, Lease.ended_at.is_(None)))
+    return session.scalar(_open_lease(), {"task": task_id})
+
+
+@cache
+def _open_lease() -> sa.Select[Lease]:
+    return sa.select(Lease).where(Lease.task_id == sa.bindparam("task"), Lease.ended_at.is_(None))
 
 
 def holds(session: Session, user: User, task_id: int) -> bool:
@@ -49,19 +89,22 @@ def holds(session: Session, user: User, task_id: int) -> bool:
 
 def own_leases(session: Session, user: User, project_id: int) -> list[Lease]:
     """What the person has in hand or ready, oldest first; also what ran out and nobody has ended yet."""
-    return list(
-        session.scalars(
-            sa.select(Lease)
-            .options(contains_eager(Lease.task))
-            .join(Task)
-            .where(
-                Lease.user_id == user.id,
-                Lease.ended_at.is_(None),
-                Task.project_id == project_id,
-                Task.done_at.is_(None),
-            )
-            .order_by(Lease.id)
+    return list(session.scalars(_own_leases(), {"user": user.id, "project": project_id}))
+
+
+@cache
+def _own_leases() -> sa.Select[Lease]:
+    return (
+        sa.select(Lease)
+        .join(Lease.task)
+        .options(contains_eager(Lease.task))
+        .where(
+            Lease.user_id == sa.bindparam("user"),
+            Lease.ended_at.is_(None),
+            Task.project_id == sa.bindparam("project"),
+            Task.done_at.is_(None),
         )
+        .order_by(Lease.id)
     )
 
 
@@ -79,33 +122,44 @@ def lease_ahead(session: Session, user: User, project_id: int) -> Lease | None:
 
 def latest_lease(session: Session, user: User, sample_id: int) -> Lease | None:
     """The person's last hold on any task of the sample: it knows the order in which they saw the responses."""
-    return session.scalar(
-        sa.select(Lease)
-        .where(Lease.user_id == user.id, Lease.sample_id == sample_id)
-        .order_by(Lease.id.desc())
-        .limit(1)
-    )
+    return session.scalar(_latest_lease(), {"user": user.id, "sample": sample_id})
+
+
+@cache
+def _latest_lease() -> sa.Select[Lease]:
+    mine = sa.select(Lease).where(Lease.user_id == sa.bindparam("user"), Lease.sample_id == sa.bindparam("sample"))
+    return mine.order_by(Lease.id.desc()).limit(1)
 
 
 def order_seen(session: Session, user: User, sample_id: int) -> tuple[list[Any] | None, list[int]]:
     """The order in which this person has seen the sample's responses, if they have, and the responses' ids."""
+    order, responses = session.execute(_order_seen(), {"user": user.id, "sample": sample_id}).one()
+    return order, list(responses or [])
+
+
+@cache
+def _order_seen() -> sa.Select[list[Any] | None, list[int] | None]:
     before = (
         sa.select(Lease.order)
-        .where(Lease.user_id == user.id, Lease.sample_id == sample_id)
+        .where(Lease.user_id == sa.bindparam("user"), Lease.sample_id == sa.bindparam("sample"))
         .order_by(Lease.id.desc())
         .limit(1)
         .scalar_subquery()
     )
-    ids = sa.select(sa.func.array_agg(Response.id)).where(Response.sample_id == sample_id).scalar_subquery()
-    order, responses = session.execute(sa.select(before, ids)).one()
-    return order, list(responses or [])
+    ids = sa.select(sa.func.array_agg(Response.id)).where(Response.sample_id == sa.bindparam("sample"))
+    return sa.select(before, ids.scalar_subquery())
 
 
 def lock_free(session: Session, task_id: int) -> Task | None:
     """The task, locked, if it is not done and nobody holds it or is just taking it."""
-    return session.scalar(
+    return session.scalar(_lock_free(), {"task": task_id})
+
+
+@cache
+def _lock_free() -> sa.Select[Task]:
+    return (
         sa.select(Task)
-        .where(Task.id == task_id, Task.done_at.is_(None), ~held())
+        .where(Task.id == sa.bindparam("task"), Task.done_at.is_(None), ~held())
         .with_for_update(skip_locked=True)
         .execution_options(populate_existing=True)
     )
@@ -129,13 +183,13 @@ def held() -> sa.ColumnElement[bool]:
     return sa.exists().where(other.task_id == Task.id, other.ended_at.is_(None))
 
 
-def judged_or_skipped(user: User) -> sa.ColumnElement[bool]:
-    """The user has judged or skipped the Task's sample, or has another task of it in hand."""
+def judged_or_skipped(person: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+    """The person of this id has judged or skipped the Task's sample, or has another task of it in hand."""
     mine, in_hand = aliased(Task), aliased(Lease)
     return sa.or_(
-        sa.exists().where(mine.done_by_id == user.id, mine.sample_id == Task.sample_id),
-        sa.exists().where(Skip.user_id == user.id, Skip.sample_id == Task.sample_id),
-        sa.exists().where(in_hand.user_id == user.id, in_hand.sample_id == Task.sample_id, in_hand.ended_at.is_(None)),
+        sa.exists().where(mine.done_by_id == person, mine.sample_id == Task.sample_id),
+        sa.exists().where(Skip.user_id == person, Skip.sample_id == Task.sample_id),
+        sa.exists().where(in_hand.user_id == person, in_hand.sample_id == Task.sample_id, in_hand.ended_at.is_(None)),
     )
 
 

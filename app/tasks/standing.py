@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -46,7 +47,8 @@ class Record:
 def of(session: Session, seat: Seat) -> Record:
     rules = rules_of(seat.project)
     quotas = bool(rules.daily_quota or rules.total_quota)
-    row = session.execute(_select(seat, rules)).one()
+    here = {"project": seat.project.id, "person": seat.user.id}
+    row = session.execute(_select(bool(rules.pass_mark), bool(rules.total_quota)), here).one()
     return Record(
         rules=rules,
         returned=row.returned,
@@ -64,27 +66,31 @@ def of(session: Session, seat: Seat) -> Record:
     )
 
 
-def _select(seat: Seat, rules: Rules) -> sa.Select[Any]:
-    here = {"project_id": seat.project.id, "user_id": seat.user.id}
+PROJECT = sa.bindparam("project", type_=sa.BigInteger)
+PERSON = sa.bindparam("person", type_=sa.BigInteger)
+
+
+@cache  # one statement a shape: building it costs several times what running it does
+def _select(qualifies: bool, total: bool) -> sa.Select[Any]:
+    """qualifies: only those who were let in may begin. total: there is a quota over all days."""
+    here = {"project_id": PROJECT, "user_id": PERSON}
     standing = sa.select(Standing).filter_by(**here).subquery()
     place = sa.select(Place).filter_by(**here).subquery()
     pause = sa.select(Pause.reason).filter_by(**here, ended_at=None).scalar_subquery()
     done = sa.select(sa.func.count()).where(
-        Task.project_id == seat.project.id, Task.done_by_id == seat.user.id, Task.done_at.is_not(None)
+        Task.project_id == PROJECT, Task.done_by_id == PERSON, Task.done_at.is_not(None)
     )
     midnight = sa.func.date_trunc("day", sa.func.now(), "UTC")
-    admitted = sa.exists().where(Admission.project_id == seat.project.id, Admission.user_id == seat.user.id)
+    admitted = sa.exists().where(Admission.project_id == PROJECT, Admission.user_id == PERSON)
     alone = sa.select(sa.literal(1).label("one")).subquery()
     return sa.select(
-        _returned(seat).label("returned"),
-        _ran_out(seat).label("ran_out"),
+        _returned().label("returned"),
+        _ran_out().label("ran_out"),
         pause.label("pause"),
-        (admitted if rules.pass_mark else sa.true()).label("admitted"),
+        (admitted if qualifies else sa.true()).label("admitted"),
         done.where(Task.done_at >= midnight).scalar_subquery().label("today"),
         (
-            done.scalar_subquery()
-            if rules.total_quota
-            else sa.case((standing.c.total_quota.is_not(None), done.scalar_subquery()))
+            done.scalar_subquery() if total else sa.case((standing.c.total_quota.is_not(None), done.scalar_subquery()))
         ).label("total"),
         standing.c.languages,
         standing.c.skills,
@@ -95,28 +101,28 @@ def _select(seat: Seat, rules: Rules) -> sa.Select[Any]:
     ).select_from(alone.outerjoin(standing, sa.true()).outerjoin(place, sa.true()))
 
 
-def _returned(seat: Seat) -> sa.ScalarSelect[int]:
+def _returned() -> sa.ScalarSelect[int]:
     """The oldest annotation that a reviewer sent back to this person, as its task."""
     return (
         sa.select(sa.func.min(Task.id))
-        .where(Task.project_id == seat.project.id, Task.done_by_id == seat.user.id, Task.done_at.is_(None))
+        .where(Task.project_id == PROJECT, Task.done_by_id == PERSON, Task.done_at.is_(None))
         .where(~queries.held())
         .scalar_subquery()
     )
 
 
-def _ran_out(seat: Seat) -> sa.ScalarSelect[int]:
+def _ran_out() -> sa.ScalarSelect[int]:
     """A task that they began lately and whose time ran out: their draft waits there.
 
     A lease that ran out ends at its expiry; one that was given back ends before it.
     """
-    latest = sa.select(Lease).where(Lease.user_id == seat.user.id).order_by(Lease.id.desc()).limit(LATEST).subquery()
+    latest = sa.select(Lease).where(Lease.user_id == PERSON).order_by(Lease.id.desc()).limit(LATEST).subquery()
     return (
         sa.select(Task.id)
         .join(latest, latest.c.task_id == Task.id)
         .where(latest.c.opened_at.is_not(None), latest.c.ended_at >= latest.c.expires_at)
-        .where(Task.project_id == seat.project.id, Task.done_at.is_(None), Task.done_by_id.is_(None), ~queries.held())
-        .where(~queries.judged_or_skipped(seat.user))
+        .where(Task.project_id == PROJECT, Task.done_at.is_(None), Task.done_by_id.is_(None), ~queries.held())
+        .where(~queries.judged_or_skipped(PERSON))
         .order_by(latest.c.id.desc())
         .limit(1)
         .scalar_subquery()
