@@ -29,6 +29,7 @@ OUTSIDE = [
     "OUTSIDE_ALLOWED",
 ]
 TEMPLATE = "assay"
+MEMORY = "/dev/shm"
 LONGEST = ("tests/flows/", "tests/ml/test_easy_vqa")
 
 
@@ -94,7 +95,7 @@ def postgres() -> Iterator[Callable[[str], str]]:
     from app.embedded.postgres import Postgres, new_password, running
 
     # Not pytest's own folder: it is closed to the user that PostgreSQL runs as when we are root.
-    folder = Path(tempfile.mkdtemp(prefix="assay-test-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="assay-test-", dir=MEMORY if _roomy(MEMORY) else "/tmp"))
     folder.chmod(0o711)
     servant = owner.servant()
     sockets = owner.private_folder(folder / "s", servant)
@@ -108,6 +109,11 @@ def postgres() -> Iterator[Callable[[str], str]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _roomy(folder: str) -> bool:
+    """Whether the folder can be written to and has room for a cluster and a few databases of 10 MB."""
+    return os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > 2**30
+
+
 _made = 0
 
 
@@ -118,7 +124,7 @@ def database_url(postgres: Callable[[str], str], environment: None) -> Iterator[
     _made += 1
     name = f"test_{_made}"
     with psycopg.connect(postgres("postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
         try:
             with _told(postgres(name)):
                 yield postgres(name)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+from functools import cache
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -92,16 +93,17 @@ def _take_gold(session: Session, seat: Seat, use: str, opened: bool) -> Lease | 
 
 
 def _take(session: Session, seat: Seat, record: Record, opened: bool) -> Lease | None:
+    sweep_leases(session)
     from_start = False
     for _try in range(TRIES):
         task = searching.first_free(session, seat, record, from_start)
         if task is not None:
             if lease := hold(session, seat, task, opened):
                 return lease
-        elif not from_start and record.place:
-            from_start = True
-        elif not sweep_leases(session):  # beat sweeps every few seconds; nobody is sent away before it has
+        elif from_start or not record.place:
             return None
+        else:
+            from_start = True
     raise Crowded(
         _("So many people are taking tasks right now that none was free for you."),
         advice=_("Try again in a moment."),
@@ -260,13 +262,7 @@ def sweep_leases(session: Session) -> int:
 
     Tasks are locked before their leases, as a submission does; one that is just being submitted is left alone.
     """
-    stale = (
-        sa.select(Lease.id)
-        .join(Task, Task.id == Lease.task_id)
-        .where(Lease.ended_at.is_(None), Lease.expires_at < now())
-        .with_for_update(of=Task, skip_locked=True)
-    )
-    ids = session.scalars(stale).all()
+    ids = session.scalars(_stale(), {"now": now()}).all()
     if not ids:
         return 0
     ended = session.scalars(
@@ -279,3 +275,13 @@ def sweep_leases(session: Session) -> int:
     back = sa.update(Task).where(Task.id.in_(ended), ~Task.out_of_turn)
     session.execute(back.values(out_of_turn=True).execution_options(synchronize_session=False))
     return len(ended)
+
+
+@cache  # every next task begins with it
+def _stale() -> sa.Select[int]:
+    return (
+        sa.select(Lease.id)
+        .join(Task, Task.id == Lease.task_id)
+        .where(Lease.ended_at.is_(None), Lease.expires_at < sa.bindparam("now"))
+        .with_for_update(of=Task, skip_locked=True)
+    )
