@@ -62,7 +62,7 @@ def test_an_admin_sees_what_an_upload_holds_before_it_is_added(client: TestClien
     [
         ("up.zip", archive(**{"../evil.jsonl": b"{}"}), "UnsafeArchive"),
         ("bomb.zip", archive(**{"a.jsonl": b"0" * 50_000_000}), "UnsafeArchive"),
-        ("none.zip", archive(**{"readme.txt": b"hello"}), "BadUpload"),
+        ("none.zip", archive(**{"readme.txt": b"hello"}), "BadSource"),
         ("cut.zip", archive(**{"a.jsonl": LINE.encode() * 50})[:-30], "BadUpload"),
         ("picture.jsonl", cast.picture(), "BadUpload"),
     ],
