@@ -150,9 +150,9 @@ READERS: dict[str, list[tuple[str, Way]]] = {
 """Who reads which pages (nobody is signed in under ""), and where: an address, or how to come to one."""
 
 NO_PAGES = re.compile(
-    r"^/(api|language)/|\.(csv|jsonl)$|/(media/.*|download|events|log|estimate)$|^/(healthz|readyz|metrics)$"
+    r"^/(api|language)/|\.(csv|jsonl)$|/(media/.*|download|events|log|estimate|rules/progress)$|^/(healthz|readyz|metrics)$"
 )
-"""Routes that answer with data, files and streams."""
+"""Routes that answer with data, files, streams and parts of pages."""
 WITH_A_PROVIDER = {
     "/account/identity",
     "/account/identity/confirmation",
