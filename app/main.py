@@ -66,8 +66,8 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
 
 
 def _routers() -> list[APIRouter]:
-    """Each room's pages and API, where it has them."""
-    shelves = [f"app.{room}.{shelf}" for room in ROOMS for shelf in ("pages", "api")]
+    """Each room's API and pages, where it has them; routes are tried in this order, and the APIs are asked most."""
+    shelves = [f"app.{room}.{shelf}" for shelf in ("api", "pages") for room in ROOMS]
     return [importlib.import_module(shelf).router for shelf in shelves if find_spec(shelf)]
 
 

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from app.annotations import actions, queries, second_thoughts
 from app.annotations.schemas import BadAnnotation
 from app.annotations.tables import Annotation, Draft
-from app.core.db import Db, Session
+from app.core.db import Db, Session, take_back
 from app.core.errors import NotFound, Refusal
 from app.core.html import answer_refusal
 from app.core.language import gettext as _
@@ -88,9 +88,9 @@ def submit(
     go_on: lease the next task too; the answer then names its page.
     """
     try:
-        with session.begin_nested():
-            annotation = actions.submit(session, seat, task_id, content, key, active_seconds)
+        annotation = actions.submit(session, seat, task_id, content, key, active_seconds)
     except Refusal as refusal:
+        take_back(session)  # all that was begun: a savepoint would cost every submission two rounds
         _keep_what_came(session, seat, task_id, content, active_seconds)
         return answer_refusal(request, refusal)
     return JSONResponse(_annotation(annotation) | (_next(session, seat) if go_on else {}), 201)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm.attributes import set_committed_value
 
 from app.accounts.actions import audit
 from app.annotations.measuring import may_be_compared, measure
@@ -22,7 +23,8 @@ def arrive(session: Session, project: Project, annotation: Annotation) -> None:
     """A submitted annotation takes its place: compared with others of its sample, in the queue or accepted by rule."""
     if may_be_compared(session, annotation.sample_id):
         measure(session, project.id, [annotation.sample_id])
-    settle(session, project, [annotation.sample_id])
+    if not settle(session, project, [annotation.sample_id]):
+        set_committed_value(annotation.latest, "review", None)  # nobody has judged it yet: nothing is to be looked up
 
 
 def leave(session: Session, annotation: Annotation) -> None:
@@ -32,10 +34,11 @@ def leave(session: Session, annotation: Annotation) -> None:
     session.execute(rule.execution_options(synchronize_session=False))
 
 
-def settle(session: Session, project: Project, sample_ids: Sequence[int] | None = None) -> None:
+def settle(session: Session, project: Project, sample_ids: Sequence[int] | None = None) -> int:
     """Apply the rules to annotations without a person's verdict: of some samples, or of all. Twice is harmless.
 
     What is selected waits for a reviewer, also where a rule had accepted it before the reason was known.
+    Returns how many were accepted.
     """
     rules = rules_of(project)
     bound = values(session, project, rules, sample_ids)
@@ -43,6 +46,7 @@ def settle(session: Session, project: Project, sample_ids: Sequence[int] | None 
     if made or back:
         what = {"accepted": made, "withdrawn": back, "samples": list(sample_ids or [])[:20]}
         audit(session, None, "reviews.by_rule", f"project {project.id}", project.id, **what)
+    return int(made)
 
 
 Condition = sa.ColumnElement[bool]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Annotated, Any
 
 import orjson
 import sqlalchemy as sa
+from anyio import CancelScope, CapacityLimiter, to_thread
 from fastapi import Depends
 from sqlalchemy import orm
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -54,14 +56,36 @@ def _dumps(value: Any) -> str:
 @cache
 def engine(url: str | None = None) -> sa.Engine:
     """The process's engine. Raises SettingMissing when no DATABASE_URL is known."""
-    return sa.create_engine(
+    made = sa.create_engine(
         url or settings().database_url_or_refuse(),
         json_serializer=_dumps,
         json_deserializer=orjson.loads,
-        pool_pre_ping=True,
         pool_size=10,
         max_overflow=20,
     )
+    sa.event.listen(made, "checkin", _note_rest)
+    sa.event.listen(made, "checkout", _ask_after_rest)
+    return made
+
+
+RESTED = 1.0
+"""Seconds after which a connection is asked whether it still lives before use: asking each time costs a round."""
+
+
+def _note_rest(_connection: Any, record: Any) -> None:
+    record.info["rests since"] = time.monotonic()
+
+
+def _ask_after_rest(connection: Any, record: Any, _proxy: Any) -> None:
+    """Raises DisconnectionError, at which the pool makes a new connection."""
+    if time.monotonic() - record.info.get("rests since", time.monotonic()) < RESTED:
+        return
+    try:
+        connection.autocommit, before = True, connection.autocommit
+        connection.execute("")
+        connection.autocommit = before
+    except Exception as problem:
+        raise sa.exc.DisconnectionError() from problem
 
 
 Session = orm.Session
@@ -100,9 +124,29 @@ def transaction(session: Session | None = None) -> Iterator[Session]:
         nudge()
 
 
-def _request_session() -> Iterator[Session]:
-    with transaction() as session:
+def take_back(session: Session) -> None:
+    """Undo what the transaction has done so far, and what it would have nudged; what it has loaded is read anew."""
+    session.rollback()
+    session.info.pop("nudges", None)
+
+
+async def _request_session() -> AsyncIterator[Session]:
+    """A transaction that is begun here, where nothing waits yet, and ended in a thread, since a commit waits."""
+    begun = transaction()
+    session = begun.__enter__()
+    try:
         yield session
+    except BaseException as problem:
+        with CancelScope(shield=True):
+            await _end(begun, problem)
+        raise
+    await _end(begun, None)
+
+
+async def _end(begun: Any, problem: BaseException | None) -> None:
+    """In a thread of its own: those who wait for a connection may hold all others, and this gives one back."""
+    told = (type(problem), problem, problem.__traceback__) if problem else (None, None, None)
+    await to_thread.run_sync(begun.__exit__, *told, limiter=CapacityLimiter(1))
 
 
 # scope="function": the commit happens before the answer leaves, so a GET after a 303 reads what the POST wrote.

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from app.accounts.guard import GUARDS, SignedIn
+from app.accounts.guard import GUARDS, signed_in
 from app.accounts.tables import User
 from app.core.db import Db
 from app.core.errors import Forbidden, NotFound
@@ -39,7 +39,8 @@ class MissingRole(Forbidden):
 def needs(*wanted: str) -> Callable[..., Seat]:
     """A guard that lets in members who play at least one of the wanted roles."""
 
-    def guard(slug: str, request: Request, user: SignedIn, session: Db) -> Seat:
+    def guard(slug: str, request: Request, session: Db) -> Seat:
+        user = signed_in(request, session)  # called, not depended on: each dependency costs a change of thread
         project, roles = queries.project_and_roles(session, user, slug) or (None, frozenset())
         if project is None or not roles:
             raise NotFound()

@@ -6,14 +6,12 @@ The database's unique indexes are the truth about who holds what; where two peop
 from __future__ import annotations
 
 import datetime as dt
-import random
 from functools import cache
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from app.accounts.actions import audit
-from app.accounts.tables import User
 from app.core.db import Session, now
 from app.core.language import gettext as _
 from app.projects.guard import Seat
@@ -93,17 +91,16 @@ def _take_gold(session: Session, seat: Seat, use: str, opened: bool) -> Lease | 
 
 
 def _take(session: Session, seat: Seat, record: Record, opened: bool) -> Lease | None:
-    sweep_leases(session)
-    from_start = False
+    from_start = not record.place
     for _try in range(TRIES):
         task = searching.first_free(session, seat, record, from_start)
         if task is not None:
             if lease := hold(session, seat, task, opened):
                 return lease
-        elif from_start or not record.place:
-            return None
-        else:
+        elif not from_start:
             from_start = True
+        elif not sweep_leases(session):  # the worker sweeps each minute; who finds nothing does not wait for it
+            return None
     raise Crowded(
         _("So many people are taking tasks right now that none was free for you."),
         advice=_("Try again in a moment."),
@@ -112,27 +109,25 @@ def _take(session: Session, seat: Seat, record: Record, opened: bool) -> Lease |
 
 def hold(session: Session, seat: Seat, task: Task, opened: bool = True) -> Lease | None:
     """Open a lease; None where another's came first, which this statement's snapshot did not see yet."""
-    return session.scalar(
-        insert(Lease)
-        .values(
-            task_id=task.id,
-            sample_id=task.sample_id,
-            user_id=seat.user.id,
-            order=_order(session, seat.user, task.sample_id),
-            opened_at=now() if opened else None,
-            expires_at=_until(seat.project),
-        )
-        .on_conflict_do_nothing()
-        .returning(Lease)
+    bound = {"task": task.id, "sample": task.sample_id, "person": seat.user.id}
+    lease: Lease | None = session.scalar(
+        _hold(), {**bound, "opened": now() if opened else None, "until": _until(seat.project)}
     )
+    return lease
 
 
-def _order(session: Session, user: User, sample_id: int) -> list[int]:
-    """The order in which this person has seen the sample's responses, or a new random one."""
-    before, ids = queries.order_seen(session, user, sample_id)
-    if before is None:
-        random.SystemRandom().shuffle(ids)
-    return ids if before is None else before
+@cache  # as the selects of `queries`
+def _hold() -> sa.Executable:
+    """The responses' order is the one in which this person has seen them before, or else drawn."""
+    put = insert(Lease).values(
+        task_id=sa.bindparam("task"),
+        sample_id=sa.bindparam("sample"),
+        user_id=sa.bindparam("person"),
+        order=queries.order_seen_or_drawn(sa.bindparam("person"), sa.bindparam("sample")),
+        opened_at=sa.bindparam("opened"),
+        expires_at=sa.bindparam("until"),
+    )
+    return sa.select(Lease).from_statement(put.on_conflict_do_nothing().returning(Lease))
 
 
 def _until(project: Project) -> dt.datetime:

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 from sqlalchemy.orm import aliased, contains_eager, joinedload, selectinload
 
 from app.accounts.tables import User
@@ -28,19 +29,21 @@ class Progress(NamedTuple):
 
 def task(session: Session, seat: Seat, task_id: int) -> Task:
     """A task of the seat's project with its sample, media and responses. Raises NotFound."""
-    return _found(session.scalar(_task(media=True), {"task": task_id, "project": seat.project.id}))
+    return _found(_one(session, seat, task_id, media=True))
 
 
 def task_to_judge(session: Session, seat: Seat, task_id: int) -> Task:
     """A task of the seat's project with its sample and responses, in one statement. Raises NotFound."""
-    return _found(
-        session.scalars(_task(media=False), {"task": task_id, "project": seat.project.id}).unique().one_or_none()
-    )
+    return _found(_one(session, seat, task_id, media=False))
 
 
 def lock(session: Session, seat: Seat, task_id: int) -> Task:
     """A task of the seat's project as it is now, locked until the transaction ends. Raises NotFound."""
     return _found(session.scalar(_lock(), {"task": task_id, "project": seat.project.id}))
+
+
+def _one(session: Session, seat: Seat, task_id: int, media: bool) -> Task | None:
+    return session.scalars(_task(media), {"task": task_id, "project": seat.project.id}).unique().one_or_none()
 
 
 def _found(task: Task | None) -> Task:
@@ -54,7 +57,7 @@ def _found(task: Task | None) -> Task:
 
 @cache
 def _task(media: bool) -> sa.Select[Task]:
-    parts = [selectinload(Sample.media), selectinload(Sample.responses)] if media else [joinedload(Sample.responses)]
+    parts = [joinedload(Sample.responses), *([selectinload(Sample.media)] if media else [])]
     return (
         sa.select(Task)
         .options(joinedload(Task.sample, innerjoin=True).options(*parts))
@@ -131,23 +134,18 @@ def _latest_lease() -> sa.Select[Lease]:
     return mine.order_by(Lease.id.desc()).limit(1)
 
 
-def order_seen(session: Session, user: User, sample_id: int) -> tuple[list[Any] | None, list[int]]:
-    """The order in which this person has seen the sample's responses, if they have, and the responses' ids."""
-    order, responses = session.execute(_order_seen(), {"user": user.id, "sample": sample_id}).one()
-    return order, list(responses or [])
-
-
-@cache
-def _order_seen() -> sa.Select[list[Any] | None, list[int] | None]:
+def order_seen_or_drawn(user_id: sa.BindParameter[Any], sample_id: sa.BindParameter[Any]) -> sa.ColumnElement[Any]:
+    """The order in which the person has last seen the sample's responses, or else a random one: [response id, …]."""
     before = (
         sa.select(Lease.order)
-        .where(Lease.user_id == sa.bindparam("user"), Lease.sample_id == sa.bindparam("sample"))
+        .where(Lease.user_id == user_id, Lease.sample_id == sample_id)
         .order_by(Lease.id.desc())
         .limit(1)
         .scalar_subquery()
     )
-    ids = sa.select(sa.func.array_agg(Response.id)).where(Response.sample_id == sa.bindparam("sample"))
-    return sa.select(before, ids.scalar_subquery())
+    drawn = aggregate_order_by(Response.id, sa.func.gen_random_uuid())  # from a strong source, as Python's own is not
+    shuffled = sa.select(sa.func.jsonb_agg(drawn)).where(Response.sample_id == sample_id).scalar_subquery()
+    return sa.func.coalesce(before, shuffled, sa.literal([], JSONB))
 
 
 def lock_free(session: Session, task_id: int) -> Task | None:

@@ -131,6 +131,7 @@ def test_late_work_takes_another_free_slot_of_the_sample(session: Session) -> No
     bob, dora = desk.annotator(session, project), desk.annotator(session, project, "dora")
     held = desk.lease(session, bob)
     expire(session, held)
+    tasks.sweep_leases(session)
     taken = desk.lease(session, dora)
     assert taken.task_id == held.task_id
     annotation = actions.submit(session, bob, held.task_id, desk.content(held.task.sample), "key")
