@@ -11,7 +11,8 @@ from typing import Annotated, Any
 
 import orjson
 import sqlalchemy as sa
-from anyio import CancelScope, CapacityLimiter, to_thread
+from anyio import CancelScope, CapacityLimiter, Semaphore, to_thread
+from anyio.lowlevel import RunVar
 from fastapi import Depends
 from sqlalchemy import orm
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -60,13 +61,17 @@ def engine(url: str | None = None) -> sa.Engine:
         url or settings().database_url_or_refuse(),
         json_serializer=_dumps,
         json_deserializer=orjson.loads,
-        pool_size=10,
-        max_overflow=20,
+        pool_size=AT_ONCE,
+        max_overflow=AT_ONCE,  # for what does its work outside a request's transaction
     )
     sa.event.listen(made, "checkin", _note_rest)
     sa.event.listen(made, "checkout", _ask_after_rest)
     return made
 
+
+AT_ONCE = 16
+"""Requests of one process that are in a transaction at a time. More would only get into each other's way: threads that
+wait for a connection keep those who have one from the thread in which they would go on and give it back."""
 
 RESTED = 1.0
 """Seconds after which a connection is asked whether it still lives before use: asking each time costs a round."""
@@ -132,15 +137,28 @@ def take_back(session: Session) -> None:
 
 async def _request_session() -> AsyncIterator[Session]:
     """A transaction that is begun here, where nothing waits yet, and ended in a thread, since a commit waits."""
-    begun = transaction()
-    session = begun.__enter__()
+    async with _places():
+        begun = transaction()
+        session = begun.__enter__()
+        try:
+            yield session
+        except BaseException as problem:
+            with CancelScope(shield=True):
+                await _end(begun, problem)
+            raise
+        await _end(begun, None)
+
+
+_semaphore: RunVar[Semaphore] = RunVar("transactions")
+
+
+def _places() -> Semaphore:
+    """One semaphore an event loop."""
     try:
-        yield session
-    except BaseException as problem:
-        with CancelScope(shield=True):
-            await _end(begun, problem)
-        raise
-    await _end(begun, None)
+        return _semaphore.get()
+    except LookupError:
+        _semaphore.set(made := Semaphore(AT_ONCE))
+        return made
 
 
 async def _end(begun: Any, problem: BaseException | None) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import httpx2 as httpx
 import pytest
 import sqlalchemy as sa
+from fastapi import Depends, FastAPI
 
 from app.core import db
 
@@ -40,3 +44,22 @@ def test_what_was_begun_is_taken_back_with_its_nudges(database_url: str) -> None
     with db.transaction() as session:
         assert session.scalar(sa.text("SELECT to_regclass('begun')")) is None
     assert told == ["kept"]
+
+
+def test_more_requests_than_connections_wait_their_turn_and_all_end(database_url: str) -> None:
+    """Each needs a thread twice while it holds a connection; waiting threads must not keep it from the second."""
+    site = FastAPI()
+
+    def guard(session: db.Db) -> int:
+        return int(session.scalar(sa.text("SELECT 1 FROM pg_sleep(0.01)")) or 0)
+
+    @site.get("/", dependencies=[Depends(guard)])
+    def page(session: db.Db) -> int:
+        return int(session.scalar(sa.text("SELECT 2")) or 0)
+
+    async def crowd() -> list[int]:
+        wire = httpx.ASGITransport(site)
+        async with httpx.AsyncClient(transport=wire, base_url="http://test", timeout=20) as client:
+            return [answer.status_code for answer in await asyncio.gather(*[client.get("/") for _ in range(150)])]
+
+    assert asyncio.run(crowd()) == [200] * 150
