@@ -19,15 +19,18 @@ from app.tasks.tables import Place, Task
 MOVED = 32
 """Ids that lie between the kept place and a new one before it is written again: a hint may lag."""
 
-# Subqueries instead of NOT EXISTS: the planner must probe them row by row, never read a whole table to hash it.
+# Subqueries instead of NOT EXISTS: the planner must probe them row by row, never read a whole table to hash it. And
+# IS DISTINCT FROM instead of IS NULL: of that it believes that hardly any row is left, and sorts the whole queue first.
 FREE = """
     tasks.project_id = :project AND tasks.lane_id = lane.id
     AND tasks.done_at IS NULL AND tasks.done_by_id IS NULL AND tasks.gold_id IS NULL
-    AND (SELECT 1 FROM leases WHERE leases.task_id = tasks.id AND leases.ended_at IS NULL LIMIT 1) IS NULL
-    AND (SELECT 1 FROM tasks mine WHERE mine.done_by_id = :person AND mine.sample_id = tasks.sample_id LIMIT 1) IS NULL
-    AND (SELECT 1 FROM skips WHERE skips.sample_id = tasks.sample_id AND skips.user_id = :person LIMIT 1) IS NULL
+    AND (SELECT 1 FROM leases WHERE leases.task_id = tasks.id AND leases.ended_at IS NULL LIMIT 1) IS DISTINCT FROM 1
+    AND (SELECT 1 FROM tasks mine WHERE mine.done_by_id = :person AND mine.sample_id = tasks.sample_id
+         LIMIT 1) IS DISTINCT FROM 1
+    AND (SELECT 1 FROM skips WHERE skips.sample_id = tasks.sample_id AND skips.user_id = :person
+         LIMIT 1) IS DISTINCT FROM 1
     AND (SELECT 1 FROM leases own WHERE own.sample_id = tasks.sample_id AND own.user_id = :person
-         AND own.ended_at IS NULL LIMIT 1) IS NULL
+         AND own.ended_at IS NULL LIMIT 1) IS DISTINCT FROM 1
 """
 CLUSTER = "AND (SELECT cluster FROM samples WHERE samples.id = tasks.sample_id) <> ALL (:full)"
 FIRST = "ORDER BY -tasks.priority, tasks.id LIMIT 1 FOR UPDATE OF tasks SKIP LOCKED"
