@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, ValidationError
 
 from app.core.errors import Invalid
+from app.core.faults import sentence
 from app.core.language import gettext as _
 from app.projects.rubric import Rubric
 from app.samples.tables import Sample
@@ -117,7 +118,8 @@ def _shaped(shape: type[Shape], data: object) -> Shape:
         return shape.model_validate(data)
     except ValidationError as problem:
         errors = problem.errors(include_url=False, include_input=False)[:20]
-        raise BadAnnotation([Fault(".".join(map(str, e["loc"])) or "content", e["msg"]) for e in errors]) from None
+        where = [".".join(map(str, each["loc"])) or "content" for each in errors]
+        raise BadAnnotation([Fault(*each) for each in zip(where, map(sentence, errors), strict=True)]) from None
 
 
 def check(content: DraftContent, sample: Sample, rubric: Rubric) -> list[Fault]:

@@ -21,6 +21,7 @@ from starlette.exceptions import HTTPException
 
 from app.core import bundles, language
 from app.core.errors import NotFound, NotSignedIn, Refusal
+from app.core.faults import sentence
 
 ROOT = Path(__file__).resolve().parents[2]
 TAGS = set(nh3.ALLOWED_TAGS) | {"eq", "eqn"}
@@ -172,7 +173,7 @@ class Unreadable(Refusal):
 def _from_validation(problem: RequestValidationError) -> Unreadable:
     first = problem.errors()[0]
     where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
-    return Unreadable(first["msg"], where)
+    return Unreadable(sentence(first), where)
 
 
 def _from_status(problem: HTTPException) -> Refusal:

@@ -14,6 +14,7 @@ from app.accounts.actions import add_invited, audit
 from app.accounts.tables import User
 from app.core.db import Session
 from app.core.errors import Conflict, Forbidden, Invalid, NotFound
+from app.core.faults import first
 from app.core.language import gettext as _
 from app.projects import guidance, queries
 from app.projects.rubric import DEFAULT, Rubric
@@ -201,7 +202,7 @@ def change_rubric(session: Session, author: User, project: Project, words: Rubri
     try:
         guidance.replace(session, author, project, project.guidelines, Rubric.model_validate({"criteria": rows}))
     except ValidationError as problem:
-        raise BadSetting(problem.errors()[0]["msg"], "rubric") from None
+        raise BadSetting(first(problem)[1], "rubric") from None
     audit(session, author, "project.rubric", f"project {project.id}", project.id)
 
 
