@@ -77,10 +77,8 @@ class Client:
         sent = json.dumps(body).encode() if body is not None else None
         begun = time.perf_counter()
         try:
-            self.wire.request(method, path, sent, {"content-type": "application/json", **headers})
-            answer = self.wire.getresponse()
-            text, status = answer.read(), answer.status
-        except OSError as problem:
+            text, status = self._answer(method, path, sent, {"content-type": "application/json", **headers})
+        except (OSError, http.client.HTTPException) as problem:
             self.wire.close()
             self.found.errors[f"{what}: {type(problem).__name__}"] += 1
             return 0, None
@@ -88,6 +86,19 @@ class Client:
         if status >= 400:
             self.found.errors[f"{what}: {status}"] += 1
         return status, json.loads(text) if text and status < 400 else None
+
+    def _answer(self, method: str, path: str, sent: bytes | None, headers: dict[str, str]) -> tuple[bytes, int]:
+        """On a new connection where the server has closed the one that rested, as browsers do."""
+        for is_last in (False, True):
+            try:
+                self.wire.request(method, path, sent, headers)
+                answer = self.wire.getresponse()
+                return answer.read(), answer.status
+            except (BrokenPipeError, ConnectionResetError, http.client.RemoteDisconnected):
+                self.wire.close()
+                if is_last:
+                    raise
+        raise AssertionError("the loop returns or raises")
 
 
 class Assay:

@@ -201,6 +201,11 @@ def progress_sheet(session: Db, seat: Watcher) -> Response:
     return sheets.days(reports.forecast(session, seat, 0))
 
 
+@router.get("/progress-by-part.csv")
+def parts_sheet(session: Db, seat: Watcher) -> Response:
+    return sheets.progress(queries.parts(session, seat))
+
+
 @router.get("/annotations")
 def behind_page(
     request: Request, session: Db, seat: Watcher, wanted: Annotated[Filters, Depends(_filters)], after: Id = 0

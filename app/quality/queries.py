@@ -143,14 +143,14 @@ def changed_since(session: Session, seat: Seat, old: Mark) -> tuple[list[int], i
 
 
 def parts(session: Session, seat: Seat) -> dict[str, list[Part]]:
-    """Tasks done by question type and by domain."""
+    """Tasks done by question type and by domain; those that test people do not count."""
     rows = session.execute(
         sa.select(
             Sample.question_type, Sample.domain, sa.func.count().filter(Task.done_at.is_not(None)), sa.func.count()
         )
         .select_from(Task)
         .join(Sample, Sample.id == Task.sample_id)
-        .where(Task.project_id == seat.project.id)
+        .where(Task.project_id == seat.project.id, Task.gold_id.is_(None))
         .group_by(Sample.question_type, Sample.domain)
     ).all()
     found: dict[str, list[Part]] = {}
@@ -223,10 +223,14 @@ AT_ONCE = 2000
 
 
 def done_by_day(session: Session, seat: Seat) -> list[tuple[dt.date, int]]:
-    """Annotations submitted each day (UTC), days without any left out."""
+    """Annotations submitted each day (UTC), of tasks that do not test people; days without any left out."""
     day = sa.func.date_trunc("day", Annotation.submitted_at, "UTC")
     rows = session.execute(
-        sa.select(day, sa.func.count()).where(Annotation.project_id == seat.project.id).group_by(day).order_by(day)
+        sa.select(day, sa.func.count())
+        .join(Annotation.task)
+        .where(Annotation.project_id == seat.project.id, Task.gold_id.is_(None))
+        .group_by(day)
+        .order_by(day)
     )
     return [(row[0].date(), row[1]) for row in rows]
 

@@ -14,6 +14,7 @@ from app.quality.charts import Winner
 from app.quality.leanings import Mean
 from app.quality.people import Person
 from app.quality.progress import Forecast
+from app.quality.queries import Part as Progress
 from app.quality.reports import Change, Named, Part
 
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")
@@ -131,6 +132,12 @@ def beside(name: str, found: dict[int, dict[str, Figure]], names: dict[int, str]
 def behind(lines: Iterable[tuple[Any, ...]]) -> Response:
     head = ("annotation", "question", "annotator", "type", "domain", "active seconds", "submitted")
     return sheet("annotations", head, ((*line[:-1], line[-1].isoformat()) for line in lines))
+
+
+def progress(parts: dict[str, list[Progress]]) -> Response:
+    """Tasks done of all, by question type and by domain."""
+    rows = [(by.lower(), part.name, part.done, part.total) for by, each in parts.items() for part in each]
+    return sheet("progress-by-part", ("by", "part", "done", "tasks"), rows)
 
 
 def days(found: Forecast) -> Response:

@@ -159,6 +159,7 @@ GET    /projects/{slug}/quality                                    quality
 GET    /projects/{slug}/quality/agreement.csv                      quality
 GET    /projects/{slug}/quality/annotations.csv                    quality
 GET    /projects/{slug}/quality/progress.csv                       quality
+GET    /projects/{slug}/quality/progress-by-part.csv               quality
 GET    /projects/{slug}/quality/matrix.csv                         quality
 GET    /projects/{slug}/quality/people                             quality
 GET    /projects/{slug}/quality/people.csv                         quality

@@ -17,6 +17,7 @@ from app.annotations.tables import Review
 from app.projects.guard import Seat
 from app.projects.tables import Project
 from app.quality import cache, reports
+from app.tasks.record_tables import Gold
 from tests import cast
 from tests.app.annotations import desk
 
@@ -257,3 +258,20 @@ def test_another_projects_quality_is_not_to_be_found(client: TestClient, session
     stranger = cast.user(session, "sam")
     cast.sign_in(client, session, stranger)
     assert client.get(AT).status_code == 404
+
+
+def test_progress_counts_the_work_and_not_the_tasks_that_test_people(
+    client: TestClient, session: Session, project: Project
+) -> None:
+    cast.sign_in(client, session, admin(session, project).user)
+    annotate(session, desk.annotator(session, project), 1, 2, 4, 5)
+    test = desk.annotator(session, project, "dora")
+    held = desk.lease(session, test)
+    gold = Gold(project_id=project.id, sample_id=held.sample_id, use="hidden", reason="", author_id=test.user.id)
+    session.add(gold)
+    session.flush()
+    held.task.gold_id = gold.id
+    session.commit()
+    rows = [line.split(",") for line in client.get(f"{AT}/progress-by-part.csv").text.splitlines()]
+    assert rows[0] == ["by", "part", "done", "tasks"]
+    assert {row[0]: row[2:] for row in rows[1:]} == {"type": ["1", "3"], "domain": ["1", "3"]}
