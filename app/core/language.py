@@ -77,7 +77,7 @@ def _first_known(accepted: str) -> str:
 
 def gettext(message: str, **values: object) -> str:
     """The sentence in the reader's language, with each `%(name)s` filled in; a percent sign is written `%%`."""
-    return _filled(_translations(language()).gettext(message), values)
+    return _filled(_translations(language()).gettext(message), values) if message else ""  # "": the catalogue's head
 
 
 _ = gettext

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from app.core import storage
+from app.core.language import N_, plain
 from app.core.language import gettext as _
 from app.datasets.lines import Lines, medium_path
 from app.datasets.refusals import MediumMissing
@@ -114,19 +115,25 @@ def card_text(card: dict[str, Any]) -> str:
 
 
 def how_text(chosen: dict[str, Any]) -> str:
-    """The rule in words, with its bounds."""
-    rule = RULES[chosen["rule"]]
-    told = [f"{rule.title}. {rule.sentence}"]
+    """The rule in words, with its bounds; the card is written in English."""
+    return f"{RULES[chosen['rule']].title}. {' '.join(how_sentences(chosen))}"
+
+
+def how_sentences(chosen: dict[str, Any]) -> list[str]:
+    """The same in English sentences without the rule's name, for a page to tell in the reader's language."""
+    said = [RULES[chosen["rule"]].sentence]
     if "minimum" in chosen:
-        told.append(f"At least {chosen['minimum']} votes for a pair.")
+        said.append(plain(N_("At least %(votes)s votes for a pair."), votes=chosen["minimum"]))
     if "confidence" in chosen:
-        told.append(f"A pair is right with a chance of at least {chosen['confidence']:g}.")
+        chance = f"{chosen['confidence']:g}"
+        said.append(plain(N_("A pair is right with a chance of at least %(chance)s."), chance=chance))
     if people := chosen.get("reliability", {}).get("people"):
-        bounds = chosen["reliability"]
-        told.append(f"Reliability of {people} people: {bounds['lowest']:.2f} to {bounds['highest']:.2f}.")
+        low, high = (f"{chosen['reliability'][end]:.2f}" for end in ("lowest", "highest"))
+        reliability = N_("Reliability of %(people)s people: %(low)s to %(high)s.")
+        said.append(plain(reliability, people=people, low=low, high=high))
     if chosen.get("waiting"):
-        told.append("Annotations that waited for a verdict voted too.")
-    return " ".join(told)
+        said.append(N_("Annotations that waited for a verdict voted too."))
+    return said
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

@@ -116,6 +116,8 @@ def dataset_page(
     dataset = _whole(session, seat, dataset_id)
     filters = browsing.Filters(split, question_type, domain)
     groups, more = browsing.page_of(dataset.id, filters, after)
+    # Datasets frozen before there was a choice kept accepted annotations by majority.
+    chosen = dataset.settings.get("aggregation", {"rule": "accepted"})
     return page(
         request,
         "datasets/dataset.html",
@@ -127,8 +129,8 @@ def dataset_page(
         after=after,
         more=more,
         uses=uses.uses_of(session, seat, dataset),
-        # Datasets frozen before there was a choice kept accepted annotations by majority.
-        how=folder.how_text(dataset.settings.get("aggregation", {"rule": "accepted"})),
+        rule=RULES[chosen["rule"]].title,
+        how=folder.how_sentences(chosen),
         formats=export.FORMATS,
     )
 

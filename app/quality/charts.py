@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from app.core.html import day
 from app.quality import leanings
 from app.quality.columns import Columns, Floats
 from app.quality.drift import Series
@@ -142,5 +143,5 @@ def burn(forecast: Forecast, total: int) -> Burn | None:
         reached = min(forecast.days[-1].total + gone * forecast.pace, most)
         ahead = _points(np.array([x[-1], WIDE]), np.array([y[-1], HIGH - HIGH * reached / top]))
     ticks = [Tick(round(float(HIGH - HIGH * at / top), 1), f"{at:,.0f}") for at in np.arange(0, top + step / 2, step)]
-    days = [Tick(0, f"{first:%-d %b}"), Tick(WIDE, f"{end:%-d %b %Y}")]
+    days = [Tick(0, day(first)), Tick(WIDE, day(end))]
     return Burn(_points(np.r_[0.0, x], np.r_[HIGH, y]), ahead, round(float(HIGH - HIGH * total / top), 1), ticks, days)

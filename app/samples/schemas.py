@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from app.core.language import N_
+
 LONG_ANSWER = 128
 """Characters of a reference response over which a question is long (arXiv 2502.10391, section 2)."""
 ANSWER = re.compile(r"(?:(?<=\n)|(?<=\s)|^)\(?([A-H])[.):][ \t]*(.*?)(?=\s+\(?[B-H][.):]|\n|$)")
@@ -58,11 +60,11 @@ class SampleLine(BaseModel):
     @model_validator(mode="after")
     def _has_one_kind_of_medium(self) -> SampleLine:
         if sum(map(bool, (self.image, self.images, self.video))) != 1:
-            raise ValueError("give exactly one of image, images and video")
+            raise ValueError(N_("give exactly one of image, images and video"))
         if self.frames and not self.has_video_file:
-            raise ValueError("frames stand beside a video file")
+            raise ValueError(N_("frames stand beside a video file"))
         if self.judgement and len(self.judgement.ranks) != len(self.responses):
-            raise ValueError("a judgement ranks each response")
+            raise ValueError(N_("a judgement ranks each response"))
         return self
 
     @property
