@@ -56,7 +56,8 @@ REFUSED = {
     422: "A field is out of its bounds",
     429: "Too often",
     502: "Another server does not answer",
-    503: "Not ready",
+    503: "Not ready, or the database is away",
+    507: "The disk is full",
 }
 ANSWERS: dict[int | str, dict[str, Any]] = {
     **{status: {"description": what} for status, what in DONE.items()},

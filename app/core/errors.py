@@ -55,3 +55,19 @@ class Invalid(Refusal):
 
 class TooLarge(Refusal):
     status = 413
+
+
+class DatabaseAway(Refusal):
+    """The database does not answer, or has ended the connection; nothing of the request was kept."""
+
+    status = 503
+
+    advice = N_("Try again in a moment; what you have written stays in this browser.")
+
+
+class DiskFull(Refusal):
+    """There is no room for what the request would have written; nothing of it was kept."""
+
+    status = 507
+
+    advice = N_("An operator has to make room; what you have written stays in this browser.")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import nh3
+import structlog
 from babel import dates, numbers
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -17,12 +19,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 from mdit_py_plugins.dollarmath import dollarmath_plugin
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
 from app.core import bundles, language
-from app.core.errors import NotFound, NotSignedIn, Refusal
+from app.core.errors import DatabaseAway, DiskFull, NotFound, NotSignedIn, Refusal, TooLarge
 from app.core.faults import sentence
 
+log = structlog.get_logger()
 ROOT = Path(__file__).resolve().parents[2]
 TAGS = set(nh3.ALLOWED_TAGS) | {"eq", "eqn"}
 
@@ -176,14 +180,33 @@ def _from_validation(problem: RequestValidationError) -> Unreadable:
     return Unreadable(sentence(first), where)
 
 
+def too_large() -> TooLarge:
+    return TooLarge(language.gettext("The request is larger than this address takes."), "Content-Length")
+
+
 def _from_status(problem: HTTPException) -> Refusal:
+    if problem.status_code == TooLarge.status:
+        return too_large()
     nowhere = problem.status_code == 404
     refusal = NotFound(language.gettext("There is no page at this address.")) if nowhere else Refusal(problem.detail)
     refusal.status = problem.status_code
     return refusal
 
 
+def _from_system(problem: Exception) -> Refusal:
+    """What goes wrong around us has a name too. Raises the problem itself where it is none of these."""
+    full = getattr(problem, "errno", 0) in (errno.ENOSPC, errno.EDQUOT)
+    if full or getattr(getattr(problem, "orig", None), "sqlstate", None) == "53100":
+        return DiskFull(language.gettext("The disk is full."), "storage" if full else "database")
+    if isinstance(problem, OSError):
+        raise problem
+    log.error("the database is away", problem=str(problem)[:500])
+    return DatabaseAway(language.gettext("The database does not answer."), "database")
+
+
 def install_error_pages(site: FastAPI) -> None:
+    for system in (OSError, OperationalError):
+        site.add_exception_handler(system, lambda request, problem: answer_refusal(request, _from_system(problem)))
     site.add_exception_handler(Refusal, lambda request, problem: answer_refusal(request, problem))  # type: ignore[arg-type]
     site.add_exception_handler(
         RequestValidationError,

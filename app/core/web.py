@@ -5,12 +5,13 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core import language
 from app.core.errors import Forbidden, TooLarge
-from app.core.html import answer_refusal
+from app.core.html import answer_refusal, too_large
 from app.core.language import gettext as _
 
 POLICY = "; ".join(
@@ -58,10 +59,31 @@ def comes_from_elsewhere(method: str, headers: Headers) -> bool:
     return origin is not None and urlsplit(origin).netloc != headers.get("host")
 
 
+def largest(path: str) -> int:
+    return LARGEST_UPLOAD if path.endswith("/imports") else LARGEST_FORM
+
+
 def is_too_large(path: str, headers: Headers) -> bool:
     length = headers.get("content-length", "0")
-    limit = LARGEST_UPLOAD if path.endswith("/imports") else LARGEST_FORM
-    return not length.isdigit() or int(length) > limit
+    return not length.isdigit() or int(length) > largest(path)
+
+
+def counted(receive: Receive, limit: int) -> Receive:
+    """The body's parts as they come, until they are more than `limit` bytes: who sends in chunks announces no length.
+
+    The frameworks in between let only their own exception through; the handler of errors gives it back its name.
+    """
+    taken = 0
+
+    async def take() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > limit:
+            raise HTTPException(TooLarge.status)
+        return message
+
+    return take
 
 
 class Shield:
@@ -94,7 +116,5 @@ class Shield:
             )
             return await answer_refusal(request, refusal)(scope, receive, send_with_headers)
         if is_too_large(scope["path"], headers):
-            return await answer_refusal(
-                request, TooLarge(_("The request is larger than this address takes."), "Content-Length")
-            )(scope, receive, send_with_headers)
-        await self.app(scope, receive, send_with_headers)
+            return await answer_refusal(request, too_large())(scope, receive, send_with_headers)
+        await self.app(scope, counted(receive, largest(scope["path"])), send_with_headers)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import lzma
 import os
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import IO
 
@@ -21,6 +24,9 @@ MOST_INFLATION = 200
 
 FREE = 64 * 2**20
 """Bytes that any archive may unpack to, however small it is."""
+
+DAMAGE = (EOFError, ValueError, zlib.error, lzma.LZMAError, struct.error)
+"""What the standard library lets through when the bytes of an archive lead it astray."""
 
 
 class BadUpload(Invalid):
@@ -63,7 +69,7 @@ def _unzip(file: IO[bytes], target: Path) -> None:
             for entry in entries:
                 with archive.open(entry) as source:  # zipfile stops at the size that the entry declares
                     _write(source, _place(target, entry.filename))
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as problem:
+    except (*DAMAGE, zipfile.BadZipFile, NotImplementedError, RuntimeError) as problem:
         raise BadUpload(_("The archive is damaged or encrypted (%(problem)s).", problem=problem), "archive") from None
 
 
@@ -98,7 +104,9 @@ def _untar(file: IO[bytes], target: Path) -> None:
                     raise UnsafeArchive(_("The archive holds a link or a device."), entry.name[:200])
                 if (source := archive.extractfile(entry)) is not None:
                     _write(source, _place(target, entry.name))
-    except (tarfile.TarError, EOFError, OSError, ValueError) as problem:
+    except (*DAMAGE, tarfile.TarError, OSError) as problem:
+        if isinstance(problem, OSError) and problem.errno:  # the system's, such as a full disk: not the archive's fault
+            raise
         raise BadUpload(_("The archive is damaged or encrypted (%(problem)s).", problem=problem), "archive") from None
 
 

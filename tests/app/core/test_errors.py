@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+
+import psycopg
+import pytest
+from fastapi import FastAPI
+from sqlalchemy.exc import OperationalError
 from starlette.testclient import TestClient
+
+from app.core.html import install_error_pages
 
 
 def test_an_unknown_address_is_a_page_that_names_the_error(client: TestClient) -> None:
@@ -32,3 +40,33 @@ def test_a_request_of_many_megabytes_is_refused_by_name(client: TestClient) -> N
 def test_every_answer_carries_the_content_security_policy(client: TestClient) -> None:
     policy = client.get("/sign-in").headers["content-security-policy"]
     assert "script-src 'self'" in policy and "unsafe-inline" not in policy
+
+
+def _failing(problem: Exception) -> TestClient:
+    """A site with one page, on which the system fails."""
+    site = FastAPI()
+    install_error_pages(site)
+
+    @site.get("/page")
+    def page() -> None:
+        raise problem
+
+    return TestClient(site, headers={"accept": "application/json"}, raise_server_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("problem", "status", "name"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), 507, "DiskFull"),
+        (OperationalError("INSERT", {}, psycopg.errors.DiskFull("could not extend file")), 507, "DiskFull"),
+        (OperationalError("SELECT", {}, psycopg.OperationalError("server closed the connection")), 503, "DatabaseAway"),
+    ],
+)
+def test_what_goes_wrong_around_the_site_is_named_with_advice(problem: Exception, status: int, name: str) -> None:
+    answer = _failing(problem).get("/page")
+    assert (answer.status_code, answer.json()["error"]) == (status, name)
+    assert answer.json()["message"] and answer.json()["where"] and answer.json()["advice"]
+
+
+def test_a_fault_of_our_own_is_no_refusal() -> None:
+    assert _failing(PermissionError(errno.EACCES, "ours")).get("/page").status_code == 500
