@@ -58,7 +58,7 @@ def test_a_text_is_kept_letter_by_letter(
 def test_a_text_that_cannot_be_kept_is_named_with_its_place_and_nothing_changes(
     bob: tuple[TestClient, str, dict[str, Any]], session: Session, name: str
 ) -> None:
-    browser, task, content = bob
+    browser, task, _content = bob
     text = REFUSED[name]
     said = browser.put(f"{task}/draft", json={"content": {"rank_reason": "before"}, "version": 0}).status_code
     assert said == 200
