@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
+from app.core.html import ROOT
 from app.core.web import SAFE
 from app.main import app
 from tests import cast
@@ -61,3 +62,12 @@ def test_what_people_uploaded_never_runs_as_a_page(client: TestClient, session: 
         assert headers["content-security-policy"] == "default-src 'none'; sandbox"
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["content-type"].startswith("image/")
+
+
+def test_no_script_makes_elements_out_of_text() -> None:
+    """What people wrote reaches the page by `textContent` or from the server's templates, which escape it."""
+    makes = re.compile(
+        r"innerHTML|outerHTML|insertAdjacentHTML|createContextualFragment|document\.write|\beval\(|srcdoc"
+    )
+    found = [path.name for path in (ROOT / "static" / "js").glob("*.js") if makes.search(path.read_text())]
+    assert not found, f"{found}: build elements with the DOM, or let the server render them"
