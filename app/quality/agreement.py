@@ -197,12 +197,15 @@ def between(found: Agreement, measure: str) -> dict[tuple[int, int], Figure]:
         return {}
     low = np.minimum(columns.user[pairs.one], columns.user[pairs.other])
     high = np.maximum(columns.user[pairs.one], columns.user[pairs.other])
-    people, couple = np.unique(np.stack([low, high], axis=1), axis=0, return_inverse=True)
-    values, units, why = _couples(found, measure, couple.reshape(-1), len(people))
-    samples = np.bincount(couple.reshape(-1), minlength=len(people))
+    users = np.unique(columns.user)
+    both = np.searchsorted(users, low) * len(users) + np.searchsorted(users, high)  # one number sorts quicker than two
+    couples, couple = np.unique(both, return_inverse=True)
+    values, units, why = _couples(found, measure, couple, len(couples))
+    samples = np.bincount(couple, minlength=len(couples))
+    ones, others = users[couples // len(users)].tolist(), users[couples % len(users)].tolist()
     return {
-        (int(one), int(other)): _couple_figure(values[place], int(units[place]), int(samples[place]), why)
-        for place, (one, other) in enumerate(people)
+        people: _couple_figure(values[place], int(units[place]), int(samples[place]), why)
+        for place, people in enumerate(zip(ones, others, strict=True))
     }
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -88,7 +90,20 @@ def columns(session: Session, seat: Seat, annotations: Sequence[int] | None = No
     )
     if annotations is not None:
         query = query.where(Annotation.id.in_(annotations))
-    return build(_rows(session.execute(query).all()), seat.rubric.keys)
+    with uncollected():
+        return build(_rows(session.execute(query).all()), seat.rubric.keys)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Without the search for cycles, which looks through all of the many small objects again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _rows(found: Iterable[Any]) -> list[Row]:
@@ -163,12 +178,13 @@ def parts(session: Session, seat: Seat) -> dict[str, list[Part]]:
 
 def sample_parts(session: Session, seat: Seat) -> tuple[np.ndarray, dict[str, np.ndarray]]:  # type: ignore[type-arg]
     """Ids of the project's samples, rising, and each one's question type and domain."""
-    rows = session.execute(
-        sa.select(Sample.id, Sample.question_type, Sample.domain)
-        .where(Sample.project_id == seat.project.id)
-        .order_by(Sample.id)
-    ).all()
-    ids, types, domains = zip(*rows, strict=True) if rows else ((), (), ())
+    with uncollected():
+        rows = session.execute(
+            sa.select(Sample.id, Sample.question_type, Sample.domain)
+            .where(Sample.project_id == seat.project.id)
+            .order_by(Sample.id)
+        ).all()
+        ids, types, domains = zip(*rows, strict=True) if rows else ((), (), ())
     return np.array(ids, dtype=np.int64), {"type": np.array(types, np.str_), "domain": np.array(domains, np.str_)}
 
 
