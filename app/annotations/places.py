@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from app.annotations.desk import Reply
 from app.annotations.refusals import BadReview
-from app.core.language import N_
+from app.core.language import N_, told
 from app.core.language import gettext as _
 from app.projects.rubric import Rubric
 
@@ -33,15 +33,15 @@ class Remark(NamedTuple):
 def words_of(place: str, shown: Sequence[Reply], rubric: Rubric) -> str | None:
     """The place in the letters that its reader sees; None where there is no such place."""
     letters = {reply.id: reply.letter for reply in shown}
-    names = {criterion.key: criterion.name for criterion in rubric.criteria}
+    names = {criterion.key: str(told(criterion.name)) for criterion in rubric.criteria}
     match place.split("."):
         case ["reasons", response] if response in letters:
             return _("The reason for %(letters)s", letters=letters[response])
         case ["scores", response, key] if response in letters and key in names:
-            return f"{names[key]} of {letters[response]}"
+            return _("%(criterion)s of %(letter)s", criterion=names[key], letter=letters[response])
         case ["criteria", key] if key in names:
             return names[key]
-    return WHOLE.get(place)
+    return str(told(WHOLE[place])) if place in WHOLE else None
 
 
 def remarks_of(remarks: Iterable[dict[str, Any]], shown: Sequence[Reply], rubric: Rubric) -> list[Remark]:

@@ -76,6 +76,12 @@ def primary_action(session: Session, seat: Seat, counts: dict[str, int]) -> Prim
             _("Cut tasks"), f"{at}/samples", _("The samples are here; cut tasks from them so that people can annotate.")
         )
     if "annotator" in seat.roles and counts["done"] < counts["tasks"] and "admin" not in seat.roles:
+        if queries.may_practise_first(session, seat):
+            return Primary(
+                _("Practise first"),
+                f"{at}/practice",
+                _("Judge worked examples: each says at once what was expected. The queue comes after them."),
+            )
         return Primary(
             _("Annotate"), f"{at}/annotate", _("Judge the next sample's responses. Your work is saved as you go.")
         )

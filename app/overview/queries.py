@@ -18,6 +18,7 @@ from app.projects.guard import Seat
 from app.projects.tables import Membership
 from app.runs.tables import Run
 from app.samples.tables import Sample
+from app.tasks.record_tables import Gold
 from app.tasks.tables import Task
 
 
@@ -129,6 +130,13 @@ def _href(seat: Seat, subject: str) -> str | None:
 def waiting_reviews(session: Session, project_id: int) -> int:
     """Annotations that the project's rules select for review and nobody has reviewed."""
     return looking.selected(session, project_id)
+
+
+def may_practise_first(session: Session, seat: Seat) -> bool:
+    """Whether there are worked examples for this person, who has judged nothing of the project yet."""
+    begun = sa.exists().where(Annotation.project_id == seat.project.id, Annotation.user_id == seat.user.id)
+    examples = sa.exists().where(Gold.project_id == seat.project.id, Gold.use == "practice", Gold.retired_at.is_(None))
+    return bool(session.scalar(sa.select(sa.and_(examples, ~begun))))
 
 
 def own_progress(session: Session, user: User, project_id: int) -> int:

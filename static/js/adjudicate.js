@@ -56,7 +56,7 @@ function mountDecision() {
     ...leaving(),
     submit: () => form.requestSubmit(),
     m: matrix.focus,
-    r: () => $("[data-typed]").focus(),
+    r: () => ($("[data-typed]").focus(), $("[data-typed]").select()),
     "?": () => $("#keys").showModal(),
   });
 }

@@ -12,7 +12,7 @@ export function mountTie(root, store, say) {
   const bases = [...editors.negative.querySelectorAll("[data-base]")];
   const diff = editors.negative.querySelector("[data-diff]");
   const options = mountOptions(editors.negative.querySelector("[data-options]"), store, (text) => (store.change((content) => (content.negative.text = text)), negative.focus()));
-  let aside = { positive: "", negative: null };
+  const aside = { positive: "", negative: null, ranking: [] };
 
   function draw(source) {
     const { content } = store;
@@ -31,10 +31,12 @@ export function mountTie(root, store, say) {
 
   toggle.addEventListener("change", () => {
     store.change((content) => {
+      if (toggle.checked) aside.ranking = content.ranking;
       content.tie = toggle.checked;
-      content.ranking = toggle.checked ? [[...store.ids]] : [];
+      content.ranking = toggle.checked ? [[...store.ids]] : aside.ranking;
     });
-    say(toggle.checked ? _("All responses tie") : _("No tie; the ranking is empty again"));
+    if (toggle.checked) root.scrollIntoView({ block: "nearest", behavior: "instant" });
+    say(toggle.checked ? _("All responses tie") : aside.ranking.length ? _("No tie; the ranking is as it was") : _("No tie; the ranking is empty again"));
   });
   choices.forEach((choice) => choice.addEventListener("change", () => choose(choice.value)));
   bases.forEach((base) => base.addEventListener("click", () => start(base.dataset.base)));
@@ -43,11 +45,12 @@ export function mountTie(root, store, say) {
 
   function choose(name) {
     store.change((content) => {
-      aside = { positive: content.positive ?? aside.positive, negative: content.negative ?? aside.negative };
+      Object.assign(aside, { positive: content.positive ?? aside.positive, negative: content.negative ?? aside.negative });
       content.positive = name === "positive" ? aside.positive : null;
       content.negative = name === "negative" ? (aside.negative ?? prefill(store.ids[0])) : null;
     });
-    editors[name].querySelector("textarea").focus();
+    root.scrollIntoView({ block: "nearest", behavior: "instant" });
+    editors[name].querySelector("textarea").focus({ preventScroll: true });
   }
 
   function start(base) {
@@ -65,7 +68,7 @@ export function mountTie(root, store, say) {
     // A tie that is taken back keeps what was written aside: nothing is lost until the page is left.
     const { content } = store;
     if (!content.tie && (content.positive !== null || content.negative !== null)) {
-      aside = { positive: content.positive ?? aside.positive, negative: content.negative ?? aside.negative };
+      Object.assign(aside, { positive: content.positive ?? aside.positive, negative: content.negative ?? aside.negative });
       content.positive = content.negative = null;
     }
     draw(source);

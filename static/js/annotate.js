@@ -67,7 +67,7 @@ mountKeys({
   m: matrix.focus,
   n: () => jumpTo(missing(store)[0]?.where ?? "rank_reason"),
   e: () => jumpTo(`reasons.${store.ids.find((id) => !store.content.reasons[id]?.trim()) ?? store.ids[0]}`),
-  r: () => $("[data-typed]").focus(),
+  r: () => ($("[data-typed]").focus(), $("[data-typed]").select()), // what is typed takes the place of what stands there
   g: () => guidelines(),
   i: () => guidelines(matrix.criterion()),
   s: () => $("[data-open='#skip']")?.click(),

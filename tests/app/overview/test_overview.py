@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.overview import pages, queries
+from app.samples.tables import Sample
+from app.tasks import gold
 from app.tasks.actions import cut_tasks
 from tests import cast
+from tests.app.annotations import desk
 
 
 def test_an_empty_project_asks_its_admin_for_samples(session: Session) -> None:
@@ -35,6 +39,19 @@ def test_an_annotator_is_led_to_the_next_task(session: Session) -> None:
     counts = queries.counts(session, project.id)
     assert (counts["samples"], counts["tasks"], counts["done"]) == (1, 1, 0)
     assert pages.primary_action(session, seat, counts).label == "Annotate"
+
+
+def test_a_newcomer_practises_before_the_queue_where_there_are_worked_examples(session: Session) -> None:
+    at = desk.project(session, samples=3)
+    bob, boss = desk.annotator(session, at), cast.seat(session, cast.user(session, "carol"), at, "admin")
+    example = session.scalars(sa.select(Sample)).first()
+    assert example
+    gold.make(
+        session, boss, example.id, "practice", {str(example.responses[0].id): {"ethics": 5}}, [], 1, "It is safe."
+    )
+    assert pages.primary_action(session, bob, queries.counts(session, at.id)).href == "/projects/streets/practice"
+    desk.annotate(session, bob)
+    assert pages.primary_action(session, bob, queries.counts(session, at.id)).label == "Annotate"
 
 
 @pytest.mark.parametrize("role", ["annotator", "reviewer", "researcher", "admin"])
