@@ -17,6 +17,8 @@ from app.core.html import page, redirect
 from app.core.language import gettext as _
 from app.projects.guard import Admin, Annotator, Seat
 from app.samples import queries as samples
+from app.samples.shapes import ranks_of
+from app.samples.sources import BadLine
 from app.samples.tables import Sample
 from app.tasks import gold
 from app.tasks.record_tables import USES, Gold, GoldCheck
@@ -168,6 +170,17 @@ def _shown(example: Gold) -> list[Reply]:
     return desk.replies(example.sample, [response.id for response in example.sample.responses])
 
 
+def _expected(shown: list[Reply], pairs: list[list[str]]) -> str:
+    """What is better than what, in letters: one ranking where the pairs make one, else pair by pair."""
+    ids, letters = [reply.id for reply in shown], {reply.id: reply.letter for reply in shown}
+    try:
+        ranks = ranks_of(len(ids), {(ids.index(better), ids.index(worse)) for better, worse in pairs})
+    except BadLine:
+        return ", ".join(f"{letters[better]} > {letters[worse]}" for better, worse in pairs)
+    groups = [[each for each, rank in zip(ids, ranks, strict=True) if rank == at] for at in sorted(set(ranks))]
+    return desk.words_of_ranking(groups, shown) if pairs else ""
+
+
 def _practice_page(
     request: Request,
     session: Session,
@@ -180,7 +193,6 @@ def _practice_page(
     example = _example(session, seat, gold_id)
     shown = _shown(example)
     examples = _examples(session, seat)
-    letters = {reply.id: reply.letter for reply in shown}
     place = examples.index(gold_id)
     missed = {miss["place"] for miss in outcome.misses} if outcome else set()
     return page(
@@ -195,7 +207,7 @@ def _practice_page(
         order=order,
         outcome=outcome,
         missed=missed,
-        expected_pairs=[f"{letters[better]} > {letters[worse]}" for better, worse in example.pairs],
+        expected_pairs=_expected(shown, example.pairs),
         number=place + 1,
         many=len(examples),
         next_id=examples[place + 1] if place + 1 < len(examples) else None,
