@@ -61,6 +61,31 @@ def test_a_tie_asks_for_a_sample_and_shows_what_was_altered(bob: Page, session: 
     expect(bob.locator("[data-words]").first).to_have_text("Not ranked yet")
 
 
+def test_a_tie_is_made_and_taken_back_by_keys_and_the_ranking_before_it_returns(bob: Page) -> None:
+    words, press = bob.locator("[data-words]").first, bob.keyboard.press
+    press("r")
+    bob.keyboard.type("a=b=c=d")
+    press("Enter")
+    press("Tab")
+    expect(bob.locator("[data-tie]")).to_be_checked()
+    press("Tab")
+    press("Space")
+    bob.keyboard.type("What is right")
+    expect(bob.locator("[data-place=positive]")).to_have_value("What is right")
+    expect(bob.locator("[data-kind=tie] [data-count]")).to_have_text("✓")
+    press("Escape")
+    press("r")
+    bob.keyboard.type("b c=a d")
+    expect(words).to_have_text("B > C = A > D")
+    expect(bob.locator("[data-place=positive]")).to_be_hidden()
+    press("Enter")
+    press("Tab")
+    press("Space")
+    expect(words).to_have_text("A = B = C = D")
+    press("Space")
+    expect(words).to_have_text("B > C = A > D")
+
+
 def test_digits_typed_into_a_reason_score_nothing_and_buttons_rank(bob: Page, session: Session) -> None:
     bob.locator("[data-reason]").first.click()
     bob.keyboard.type("12345")

@@ -6,9 +6,11 @@ import datetime as dt
 import re
 
 import sqlalchemy as sa
-from playwright.sync_api import BrowserContext, Page, Route, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 from sqlalchemy.orm import Session
 
+from app.accounts.actions import sign_in
+from app.accounts.guard import COOKIE
 from app.accounts.tables import SignIn, User
 from app.annotations import actions
 from app.annotations.tables import Annotation, Draft
@@ -125,6 +127,31 @@ def test_the_older_of_two_tabs_is_told_what_differs_and_offered_the_newer(bob: P
     expect(other.locator("#conflict[open] ins")).to_have_text("first ")
     session.rollback()
     assert session.scalars(sa.select(Draft)).one().content["rank_reason"] == "From the first tab"
+
+
+def test_a_second_device_is_told_what_the_first_saved_and_offered_it(
+    bob: Page, session: Session, browser: Browser, address: str
+) -> None:
+    """Two browsers of one person share nothing but the server."""
+    person = session.scalars(sa.select(User).where(User.name == "Bob")).one()
+    secret = sign_in(session, person.email, cast.PASSWORD)
+    session.commit()
+    with browser.new_context(viewport={"width": 820, "height": 1180}) as tablet:
+        tablet.add_cookies([{"name": COOKIE, "value": secret, "url": address}])
+        other = patient(tablet.new_page())
+        other.goto(bob.url)
+        bob.locator("[data-rank-reason]").fill("Desk")
+        expect(bob.locator("[data-saving]")).to_have_attribute("data-saving", SAVED)
+        other.locator("[data-rank-reason]").fill("Sofa")
+        expect(other.locator("#conflict[open] ins")).to_have_text("Desk")
+        session.rollback()
+        assert session.scalars(sa.select(Draft)).one().content["rank_reason"] == "Desk"
+        other.locator("#conflict [value=no]").click()
+        expect(other.locator("[data-rank-reason]")).to_have_value("Desk")
+        other.locator("[data-rank-reason]").fill("Kitchen")
+        expect(other.locator("[data-saving]")).to_have_attribute("data-saving", SAVED)
+    bob.locator("[data-rank-reason]").fill("Garden")
+    expect(bob.locator("#conflict[open] ins")).to_have_text("Kitchen")
 
 
 def test_a_session_that_ended_is_opened_again_in_place(bob: Page, session: Session) -> None:
