@@ -94,13 +94,15 @@ class Dataset:
 
 
 def read_dataset(folder: Path) -> Dataset:
-    """The dataset of a folder, or of one in the published format. Raises MissingInput, BadSample or BadPair with file
-    and line.
-    """
-    from ml import published  # which reads by what stands here
+    """The dataset of a folder, or of one in the published format: its pairs, else its samples.
 
-    if published.is_published(folder):
-        return published.read(folder)
+    Raises MissingInput, BadSample or BadPair with file and line.
+    """
+    from ml import judged, published  # which read by what stands here
+
+    for form in (published, judged):
+        if form.is_there(folder):
+            return form.read(folder)
     samples: dict[str, Sample] = {}
     for line, row in rows_of(folder / "samples.jsonl", BadSample):
         sample = _sample(folder, row, f"samples.jsonl line {line}")
@@ -141,7 +143,7 @@ def read_margins(path: Path) -> dict[Pair, float]:
     for line, row in rows_of(path, BadPair):
         where = f"{path.name} line {line}"
         margin = row.get("margin")
-        if not _is_number(margin):
+        if not is_number(margin):
             raise BadPair(f"{where}: margin must be a finite number")
         found[Pair(*(text_of(row, name, where) for name in ("sample", "chosen", "rejected")))] = float(row["margin"])
     return found
@@ -221,12 +223,12 @@ def _response(row: Mapping[str, Any], where: str) -> Response:
 
 def _scores(row: Mapping[str, Any], where: str) -> dict[str, float]:
     scores = row.get("scores") or {}
-    if not isinstance(scores, dict) or not all(_is_number(each) for each in scores.values()):
+    if not isinstance(scores, dict) or not all(is_number(each) for each in scores.values()):
         raise BadSample(f"{where}: scores must be an object of finite numbers")
     return {name: float(each) for name, each in scores.items()}
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

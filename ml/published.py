@@ -26,7 +26,7 @@ LONG = 128
 OPTIONS = re.compile(r"^\s*\(?A[.):].*^\s*\(?B[.):]", re.DOTALL | re.MULTILINE)
 
 
-def is_published(folder: Path) -> bool:
+def is_there(folder: Path) -> bool:
     return not (folder / "samples.jsonl").is_file() and (folder / PAIRS).is_file()
 
 
@@ -53,17 +53,13 @@ class _Gathered:
         return known.id
 
     def sample(self) -> Sample:
-        texts = list(self.responses)
-        top = PurePosixPath(self.named).parts[0] if self.named else ""
-        kind = top if top in TYPES else _type_of(self.prompt, texts)
-        frames = any(each.kind == "frame" for each in self.media)
-        domain = "safety" if top == "safety" else "video" if frames else "image"
+        domain, kind = category_of(self.named, self.media, self.prompt, list(self.responses))
         return Sample(self.id, self.split, domain, kind, self.prompt, self.media, tuple(self.responses.values()))
 
 
 def read(folder: Path) -> Dataset:
     """Raises BadSample or BadPair with file and line."""
-    held_out = _held_out(folder)
+    held_out = held_out_of(folder)
     found: dict[tuple[str, str], _Gathered] = {}
     ids: set[str] = set()
     for number, row in rows_of(folder / PAIRS, BadPair):
@@ -71,7 +67,7 @@ def read(folder: Path) -> Dataset:
         key = text_of(row, "prompt", where), repr(row.get("video") or row.get("image"))
         if key not in found:
             id = _free(str(row.get("id", number)), ids)
-            media, named = _media(folder, row, where)
+            media, named = media_of(folder, row, where)
             found[key] = _Gathered(id, key[0], media, named)
         _add(found[key], row, where)
         if str(row.get("id")) in held_out:
@@ -88,7 +84,15 @@ def _add(one: _Gathered, row: Mapping[str, Any], where: str) -> None:
     one.pairs[Pair(one.id, one.response(chosen, reasons[0]), one.response(rejected, reasons[1]))] = None
 
 
-def _media(folder: Path, row: Mapping[str, Any], where: str) -> tuple[tuple[Medium, ...], str]:
+def category_of(named: str, media: tuple[Medium, ...], prompt: str, texts: list[str]) -> tuple[str, str]:
+    """Domain and question type, told by the first folder of the first medium's path, else by the words."""
+    top = PurePosixPath(named).parts[0] if named else ""
+    kind = top if top in TYPES else _type_of(prompt, texts)
+    frames = any(each.kind == "frame" for each in media)
+    return "safety" if top == "safety" else "video" if frames else "image", kind
+
+
+def media_of(folder: Path, row: Mapping[str, Any], where: str) -> tuple[tuple[Medium, ...], str]:
     """The media of a line, and the path of the first."""
     if row.get("video"):
         name = text_of(row, "video", where)
@@ -106,10 +110,11 @@ def _media(folder: Path, row: Mapping[str, Any], where: str) -> tuple[tuple[Medi
 def _type_of(prompt: str, texts: list[str]) -> str:
     if OPTIONS.search(prompt):
         return "mcq"
-    return "long" if max(map(len, texts)) > LONG else "short"
+    return "long" if max(map(len, texts), default=0) > LONG else "short"
 
 
-def _held_out(folder: Path) -> set[str]:
+def held_out_of(folder: Path) -> set[str]:
+    """The ids that `held_out.txt` names, a line each."""
     path = folder / HELD_OUT
     return set(path.read_text(encoding="utf-8").split("\n")) - {""} if path.is_file() else set()
 

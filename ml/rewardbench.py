@@ -2,8 +2,8 @@
 
 CHECKPOINT is a reward model's folder, which orders pairs by reward, or a policy's, which orders them by likelihood, by
 likelihood a token, and by its gain over its base. DATASET is a dataset folder or one in the published format
-(`dpo_pairs.jsonl`), all its samples alike. FOLDER becomes a run folder, of the recipe score or evaluate, whose fields
-may be set: `critiques=given`, `max_new_tokens=1`.
+(`dpo_pairs.jsonl` or `data.jsonl`), all its samples alike. FOLDER becomes a run folder, of the recipe score or
+evaluate, whose fields may be set: `critiques=given`, `max_new_tokens=1`.
 """
 
 from __future__ import annotations

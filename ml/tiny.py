@@ -11,12 +11,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ml.errors import ConfigError
+
 TURNS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 PICTURES = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
 SPECIALS = [*TURNS, *PICTURES]
 
 HEAD = 24
 """Width of an attention head: half of it is turned by time, height and width alike."""
+VISION_HEAD = 32
 
 TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
@@ -50,8 +53,9 @@ def build(
     """Write model and processor into the folder, loadable by their Auto classes. Returns the number of weights.
 
     width in steps of 24, vision_width of 32 (their heads). A picture costs at most max_pixels / 256 tokens.
-    Same seed and texts, same weights.
+    Same seed and texts, same weights. Raises ConfigError for widths that are no such step.
     """
+    _check(width, vision_width)
     import torch
 
     from ml import without_torchvision
@@ -96,6 +100,14 @@ def main(arguments: list[str]) -> int:
     weights = build(given.folder, texts_of(given.texts), seed=given.seed)
     print(f"{given.folder}: {weights:,} weights")
     return 0
+
+
+def _check(width: int, vision_width: int) -> None:
+    """Heads of another width could not be turned by time, height and width in equal parts: forward would fail."""
+    for name, given, step in (("width", width, HEAD), ("vision_width", vision_width, VISION_HEAD)):
+        if given < step or given % step:
+            near = max(1, round(given / step)) * step
+            raise ConfigError(name, f"{given} is not made of heads of {step}: take {near}")
 
 
 def _strings(value: Any) -> Iterator[str]:
@@ -154,7 +166,7 @@ def _config(tokenizer: Any, width: int, layers: int, vision_width: int, vision_l
             "depth": vision_layers,
             "embed_dim": vision_width,
             "hidden_size": width,
-            "num_heads": max(1, vision_width // 32),
+            "num_heads": max(1, vision_width // VISION_HEAD),
             "mlp_ratio": 2,
             "initializer_range": spread,
             "patch_size": 8,

@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,21 @@ from tests.ml import cast
 from tests.ml.test_command import ROOT, steps_of
 from tests.ml.test_recipes import QUICK, REWARD, go
 
+ELSEWHERE = """
+import sys
+sys.path.append(sys.argv[1])
+from importlib.util import find_spec
+assert find_spec("ml") is None and find_spec("app") is None
+import torch
+from peft import PeftModel
+from transformers import AutoModelForImageTextToText as Auto, AutoTokenizer
+under = PeftModel.from_pretrained(Auto.from_pretrained(sys.argv[3]), sys.argv[2] + "/checkpoint").eval()
+whole = Auto.from_pretrained(sys.argv[2] + "/merged").eval()
+ids = AutoTokenizer.from_pretrained(sys.argv[2] + "/merged")("What is it?", return_tensors="pt").input_ids
+with torch.no_grad():
+    assert torch.allclose(under(input_ids=ids).logits, whole(input_ids=ids).logits, atol=1e-4)
+"""
+"""Run by a Python that has transformers and peft, and neither our packages nor the repository on its path."""
 DPO = QUICK | {"objective": "dpo", "sample_tokens": 2}
 
 
@@ -44,6 +60,12 @@ def test_ipo_hinge_and_smoothed_losses_are_sums_worked_by_hand() -> None:
     assert losses.shaped(h, beta, "hinge").tolist() == [0.0, 1.75]
     smooth = [0.9 * math.log1p(math.exp(-1.0)) + 0.1 * math.log1p(math.exp(1.0))]
     assert losses.shaped(h[:1], beta[:1], "sigmoid", 0.1).tolist() == pytest.approx(smooth)
+
+
+def elsewhere(output: Path, base: Path) -> None:
+    """Load what a run left as somebody without this repository would."""
+    bare = [sys.executable, "-I", "-S", "-c", ELSEWHERE, sysconfig.get_path("purelib"), str(output), str(base)]
+    subprocess.run(bare, cwd=output, check=True)
 
 
 @pytest.mark.parametrize("recipe", ["reward", "mm_dpo"])
@@ -113,6 +135,7 @@ def test_a_run_leaves_a_card_and_a_merged_model_that_loads_elsewhere(tmp_path: P
     card = (folder / "output" / "checkpoint" / "README.md").read_text()
     assert str(base) in card
     assert "| learning_rate | 0.05 |" in card
+    elsewhere(folder / "output", base)
     merged = AutoModelForImageTextToText.from_pretrained(folder / "output" / "merged").state_dict()
     before = AutoModelForImageTextToText.from_pretrained(base).state_dict()
     assert merged.keys() == before.keys()

@@ -12,7 +12,7 @@ from ml import adapters, generation, heads, models, tiny
 from ml.config import MmDpo, Reward, validate
 from ml.data import read_dataset
 from ml.encoding import JUDGE, Prefix, Suffix
-from ml.errors import BaseModelNotFound
+from ml.errors import BaseModelNotFound, ConfigError
 from ml.models import VisionLanguage
 from ml.packing import Rows
 from ml.policy import Policy
@@ -192,6 +192,14 @@ def test_a_base_model_that_is_no_model_is_refused_by_name(tmp_path: Path) -> Non
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(BaseModelNotFound, match=tmp_path.name):
         models.load(str(tmp_path), validate("reward", {"device": "cpu"}))
+
+
+@pytest.mark.parametrize(("sizes", "words"), [({"width": 64}, "width: .*take 72"), ({"vision_width": 33}, "take 32")])
+def test_a_tiny_model_whose_heads_cannot_be_turned_is_refused(
+    tmp_path: Path, sizes: dict[str, int], words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        tiny.build(tmp_path, **sizes)
 
 
 def test_two_tiny_models_of_one_seed_are_the_same(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Several processes on one training, started by torchrun: what they compute, what they leave, how they go on."""
+"""Several processes on one training, by torchrun or accelerate: what they compute and leave, and how they go on."""
 
 from __future__ import annotations
 
@@ -30,8 +30,18 @@ CONFIG = DPO | {
 
 def torchrun(*program: str) -> None:
     """Two processes over gloo, by the command that a researcher types."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *program]
-    subprocess.run(command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True)
+    launched("torch.distributed.run", "--standalone", "--nproc-per-node", "2", *program)
+
+
+def accelerate(*program: str) -> None:
+    """The same two processes by `accelerate launch`."""
+    how = ("--multi_gpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no")
+    launched("accelerate.commands.launch", *how, "--dynamo_backend", "no", "--main_process_port", "0", *program)
+
+
+def launched(*command: str) -> None:
+    threads = {"OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-m", *command], cwd=ROOT, env=os.environ | threads, check=True)
 
 
 def weights(folder: Path) -> dict[str, Tensor]:
@@ -61,7 +71,7 @@ def test_two_processes_are_one_with_twice_the_accumulation_and_go_on_from_shares
     before = weights(shared)
     shutil.rmtree(shared / "checkpoints" / "step-00000002")
     shutil.rmtree(shared / "output")
-    torchrun("-m", "ml", "mm_dpo", str(shared))
+    accelerate("-m", "ml", "mm_dpo", str(shared))
     assert list(curve(shared)) == [1, 2]  # the second step was done twice, with bit-equal figures
     assert len(cast.lines(shared / "metrics.jsonl", "metric", split="train")) == 3
     after = weights(shared)

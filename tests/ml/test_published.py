@@ -76,6 +76,59 @@ def test_a_line_that_is_no_pair_is_named(
         read_dataset(published(tmp_path / "data", [row]))
 
 
+def judged(folder: Path, rows: list[dict[str, Any]], held_out: str = "") -> Path:
+    published(folder, [], held_out)
+    (folder / "dpo_pairs.jsonl").unlink()
+    cast.write(folder / "data.jsonl", rows)
+    return folder
+
+
+REPLIES = [
+    {"model": "m1", "text": "A cat.", "scores": {"Helpfulness": 1, "ethics": None}, "rank": 4, "reason": "it barks"},
+    {"model": "m2", "text": "A dog.", "scores": {"helpfulness": 5}, "rank": 1},
+    {"name": "m3", "response": "A cow.", "ranking": 4},
+]
+
+
+def test_published_samples_bring_every_pair_of_unlike_rank_their_scores_and_reasons(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"id": 7, "image": "mcq/1.png", "question": "What?", "responses": REPLIES},
+        {"video": "video/clip", "prompt": "So?", "responses": {"a": "X", "b": "Y"}, "ranks": {"a": 2, "b": 1}},
+        {"id": "unranked", "image": "safety/1.png", "prompt": "Who?", "responses": [*REPLIES[:2], {"text": "?"}]},
+    ]
+    dataset = read_dataset(judged(tmp_path / "data", rows, "7\n"))
+    first, second, third = dataset.samples.values()
+    assert [(each.text, each.rank, each.critique) for each in first.responses] == [
+        ("A cat.", 2, "it barks"),
+        ("A dog.", 1, ""),
+        ("A cow.", 2, ""),
+    ]
+    assert [(pair.chosen, pair.rejected) for pair in dataset.pairs["7"]] == [("7-2", "7-1"), ("7-2", "7-3")]
+    assert dataset.score_difference(dataset.pairs["7"][0]) == 4.0
+    assert [(pair.chosen, pair.rejected) for pair in dataset.pairs[second.id]] == [("2-2", "2-1")]
+    assert "unranked" not in dataset.pairs
+    assert [category_of(each) for each in (first, second, third)] == ["mcq", "video", "safety"]
+    assert [each.split for each in (first, second, third)] == ["held_out", "train", "train"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"responses": "A cat."}, "line 1: responses must be a list of objects, or texts by model"),
+        ({"responses": [{"model": "m", "text": 3}]}, "line 1, response 1: text must be text"),
+        ({"responses": [{"text": "a", "rank": "best"}]}, "line 1, response 1: rank must be a finite number"),
+        ({"responses": [{"text": "a", "scores": {"x": float("nan")}}]}, "response 1: scores must be an object"),
+        ({"image": "../secret.png"}, "leaves the dataset folder"),
+        ({"question_type": "riddle"}, "line 1: question_type 'riddle' is none of long, mcq, short"),
+        ({"prompt": None}, "line 1: question must be text"),
+    ],
+)
+def test_a_line_that_is_no_judged_sample_is_named(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
+    row = {"id": 1, "image": "mcq/1.png", "prompt": "What?", "responses": REPLIES} | changes
+    with pytest.raises(BadSample, match=words):
+        read_dataset(judged(tmp_path / "data", [row]))
+
+
 def test_a_policy_is_counted_by_likelihood_and_by_its_gain(
     tmp_path: Path, data: Path, base: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
