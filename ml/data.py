@@ -100,9 +100,10 @@ def read_dataset(folder: Path) -> Dataset:
     """
     from ml import judged, published  # which read by what stands here
 
-    for form in (published, judged):
-        if form.is_there(folder):
-            return form.read(folder)
+    if published.is_there(folder):
+        return published.read(folder)
+    if judged.is_there(folder):
+        return judged.read(folder)
     samples: dict[str, Sample] = {}
     for line, row in rows_of(folder / "samples.jsonl", BadSample):
         sample = _sample(folder, row, f"samples.jsonl line {line}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -196,7 +197,7 @@ def test_a_base_model_that_is_no_model_is_refused_by_name(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(("sizes", "words"), [({"width": 64}, "width: .*take 72"), ({"vision_width": 33}, "take 32")])
 def test_a_tiny_model_whose_heads_cannot_be_turned_is_refused(
-    tmp_path: Path, sizes: dict[str, int], words: str
+    tmp_path: Path, sizes: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(ConfigError, match=words):
         tiny.build(tmp_path, **sizes)
