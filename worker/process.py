@@ -140,4 +140,5 @@ def failure_of(status: int, tail: str) -> str | None:
     if status == 128 + signal.SIGTERM:
         return "Stopped: something outside of the platform asked the process to stop."
     lines = [line.strip() for line in tail.splitlines() if line.strip()]
-    return lines[-1][:1000] if lines else f"Failed: the process ended with status {status} and printed nothing."
+    silent = f"Failed: the process ended with status {status} and printed nothing. The disk may have been full."
+    return lines[-1][:1000] if lines else silent

@@ -53,6 +53,10 @@ class Invalid(Refusal):
     status = 422
 
 
+class NumberTooLarge(Invalid):
+    """A number of an address or a field beyond what the database can hold, so that it names nothing."""
+
+
 class TooLarge(Refusal):
     status = 413
 

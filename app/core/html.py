@@ -19,11 +19,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 from mdit_py_plugins.dollarmath import dollarmath_plugin
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from starlette.exceptions import HTTPException
 
 from app.core import bundles, language
-from app.core.errors import DatabaseAway, DiskFull, NotFound, NotSignedIn, Refusal, TooLarge
+from app.core.errors import DatabaseAway, DiskFull, NotFound, NotSignedIn, NumberTooLarge, Refusal, TooLarge
 from app.core.faults import sentence
 
 log = structlog.get_logger()
@@ -198,14 +198,18 @@ def _from_system(problem: Exception) -> Refusal:
     full = getattr(problem, "errno", 0) in (errno.ENOSPC, errno.EDQUOT)
     if full or getattr(getattr(problem, "orig", None), "sqlstate", None) == "53100":
         return DiskFull(language.gettext("The disk is full."), "storage" if full else "database")
-    if isinstance(problem, OSError):
+    if getattr(getattr(problem, "orig", None), "sqlstate", None) == "22003":
+        return NumberTooLarge(language.gettext("A number is larger than any that is kept here."), "number")
+    if isinstance(problem, DataError) and "cannot contain NUL" in str(problem.orig):
+        return Unreadable(language.gettext("The text holds a NUL character."), "text")
+    if isinstance(problem, OSError | DataError):
         raise problem
     log.error("the database is away", problem=str(problem)[:500])
     return DatabaseAway(language.gettext("The database does not answer."), "database")
 
 
 def install_error_pages(site: FastAPI) -> None:
-    for system in (OSError, OperationalError):
+    for system in (OSError, OperationalError, DataError):
         site.add_exception_handler(system, lambda request, problem: answer_refusal(request, _from_system(problem)))
     site.add_exception_handler(Refusal, lambda request, problem: answer_refusal(request, problem))  # type: ignore[arg-type]
     site.add_exception_handler(

@@ -8,9 +8,11 @@ import psycopg
 import pytest
 from fastapi import FastAPI
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.core.html import install_error_pages
+from tests import cast
 
 
 def test_an_unknown_address_is_a_page_that_names_the_error(client: TestClient) -> None:
@@ -66,6 +68,16 @@ def test_what_goes_wrong_around_the_site_is_named_with_advice(problem: Exception
     answer = _failing(problem).get("/page")
     assert (answer.status_code, answer.json()["error"]) == (status, name)
     assert answer.json()["message"] and answer.json()["where"] and answer.json()["advice"]
+
+
+def test_what_no_row_can_have_is_named(client: TestClient, session: Session) -> None:
+    alice = cast.user(session, "alice")
+    cast.project(session, alice)
+    cast.sign_in(client, session, alice)
+    answer = client.get(f"/projects/streets/samples/{2**70}", headers={"accept": "application/json"})
+    assert (answer.status_code, answer.json()["error"]) == (422, "NumberTooLarge")
+    answer = client.get("/projects/streets/samples?domain=a%00b", headers={"accept": "application/json"})
+    assert (answer.status_code, answer.json()["error"]) == (422, "Unreadable")
 
 
 def test_a_fault_of_our_own_is_no_refusal() -> None:
