@@ -11,14 +11,14 @@ from smtplib import SMTPException
 from typing import Any
 
 import structlog
-from celery.signals import worker_shutting_down
+from celery.signals import task_prerun, worker_shutting_down
 from sqlalchemy.exc import OperationalError
 
 from app.accounts.erasing import forget_old
 from app.accounts.log import seal
 from app.annotations import applying, bringing
 from app.annotations.sampling import reconsider
-from app.core import mail, storage
+from app.core import mail, storage, tracing
 from app.core.db import transaction
 from app.core.errors import Refusal
 from app.core.jobs import ROUTES, nudge
@@ -54,6 +54,11 @@ def _leave(**_: Any) -> None:
     leaving.set()
 
 
+@task_prerun.connect
+def _name(task: Any, **_: Any) -> None:
+    tracing.begin(task.request.get("request"))
+
+
 def worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
@@ -67,6 +72,7 @@ def perform_run(run_id: int) -> None:
         claim = claims.take(session, run_id, worker_name())
     if claim is None:
         return
+    structlog.contextvars.bind_contextvars(run=run_id)
     log.info("run claimed", run=run_id, recipe=claim.recipe, fence=claim.fence)
     try:
         _perform(claim)

@@ -9,6 +9,7 @@ import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from app.core import tracing
 from app.core.db import Session, after_commit
 from app.core.settings import settings
 
@@ -34,6 +35,8 @@ def nudge(session: Session, job: str, *arguments: Any) -> None:
 
 def _send(job: str, arguments: tuple[Any, ...]) -> None:
     try:
-        sender().send_task(job, args=arguments, queue=ROUTES.get(job, DESK), retry=False)
+        sender().send_task(
+            job, args=arguments, queue=ROUTES.get(job, DESK), retry=False, headers={"request": tracing.current()}
+        )
     except (OperationalError, OSError) as problem:
         log.warning("nudge lost; the sweep will offer the row", job=job, problem=str(problem))

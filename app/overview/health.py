@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 
 import redis
 import sqlalchemy as sa
+from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.core import storage
+from app.core import migrations, storage
 from app.core.db import engine
 from app.core.settings import settings
 
 
 def parts() -> dict[str, str]:
     """The state of each part: "ok", or what is wrong without any secret."""
-    return {"database": _try(_database), "broker": _try(_broker), "storage": _try(_storage)}
+    return {
+        "database": _try(_database),
+        "migrations": _try(_migrations),
+        "broker": _try(_broker),
+        "storage": _try(_storage),
+    }
 
 
 def _try(check: Callable[[], object]) -> str:
     try:
         check()
-    except (SQLAlchemyError, redis.RedisError, OSError, ValueError) as problem:
+    except (SQLAlchemyError, redis.RedisError, OSError, ValueError, CommandError) as problem:
         return type(problem).__name__
     return "ok"
 
@@ -30,6 +37,15 @@ def _try(check: Callable[[], object]) -> str:
 def _database() -> None:
     with engine().connect() as connection:
         connection.execute(sa.select(1))
+
+
+class SchemaBehind(ValueError):
+    """The database lacks migrations, or has some of a newer version."""
+
+
+def _migrations() -> None:
+    if migrations.behind():
+        raise SchemaBehind
 
 
 def _broker() -> None:
@@ -40,5 +56,9 @@ def _broker() -> None:
 def _storage() -> None:
     root = storage.root()
     root.mkdir(parents=True, exist_ok=True)
-    if not os.access(root, os.W_OK):
-        raise PermissionError(root)
+    handle, probe = tempfile.mkstemp(dir=root, prefix=".ready-")  # asks a full disk too, which permissions do not tell
+    try:
+        os.write(handle, b"ready")
+    finally:
+        os.close(handle)
+        os.unlink(probe)

@@ -115,6 +115,6 @@ def alive() -> JSONResponse:
 
 @router.get("/readyz", dependencies=[Anyone])
 def ready() -> JSONResponse:
-    """The database, the broker and the storage can be reached: each by name, 503 if one cannot."""
+    """Database, its schema, broker and storage can be used: each by name, 503 if one cannot."""
     parts = health.parts()
     return JSONResponse(parts, 200 if all(state == "ok" for state in parts.values()) else 503)

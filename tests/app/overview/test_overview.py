@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import re
+
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -91,5 +94,28 @@ def test_the_process_says_that_it_is_alive(client: TestClient) -> None:
 def test_a_broker_that_is_away_is_named(client: TestClient) -> None:
     answer = client.get("/readyz")
     assert answer.status_code == 503
-    assert (answer.json()["database"], answer.json()["storage"]) == ("ok", "ok")
+    assert [answer.json()[part] for part in ("database", "migrations", "storage")] == ["ok"] * 3
     assert answer.json()["broker"] != "ok"
+
+
+def test_a_schema_of_another_version_is_not_ready(client: TestClient, session: Session) -> None:
+    session.execute(sa.text("UPDATE alembic_version SET version_num = 'of_another_version'"))
+    session.commit()
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert (answer.json()["database"], answer.json()["migrations"]) == ("ok", "SchemaBehind")
+
+
+def test_a_storage_that_takes_nothing_is_named(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("app.overview.health.tempfile.mkstemp", full)
+    assert client.get("/readyz").json()["storage"] == "OSError"
+
+
+def test_every_answer_names_its_request(client: TestClient) -> None:
+    given = client.get("/healthz", headers={"x-request-id": "proxy-4711"})
+    assert given.headers["x-request-id"] == "proxy-4711"
+    forged = client.get("/nowhere", headers={"x-request-id": "forged line=1 level=info"})
+    assert re.fullmatch("[0-9a-f]{16}", forged.headers["x-request-id"])
