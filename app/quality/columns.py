@@ -6,7 +6,9 @@ who judged the sample. 100,000 annotations of four responses and three criteria 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import gc
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from itertools import chain, combinations
 from operator import itemgetter
@@ -79,6 +81,18 @@ class Columns:
 
 
 _ARRAYS = [field.name for field in fields(Columns) if field.name != "criteria"]
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Without the search for cycles, which looks through all of the many small objects again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def build(rows: Iterable[Row], criteria: Sequence[str]) -> Columns:

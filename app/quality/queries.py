@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import gc
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +16,7 @@ from app.annotations.tables import BY_RULE, COUNTS_NO_MORE, STATES, Adjudication
 from app.core.db import Session
 from app.core.language import N_
 from app.projects.guard import Seat
-from app.quality.columns import Columns, Ints, Row, build
+from app.quality.columns import Columns, Ints, Row, build, uncollected
 from app.samples.tables import Response, Sample
 from app.tasks.record_tables import Gold, GoldCheck
 from app.tasks.tables import Task
@@ -92,18 +90,6 @@ def columns(session: Session, seat: Seat, annotations: Sequence[int] | None = No
         query = query.where(Annotation.id.in_(annotations))
     with uncollected():
         return build(_rows(session.execute(query).all()), seat.rubric.keys)
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Without the search for cycles, which looks through all of the many small objects again and again."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _rows(found: Iterable[Any]) -> list[Row]:
