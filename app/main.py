@@ -16,6 +16,7 @@ from starlette_compress import CompressMiddleware
 
 from app.core import bundles
 from app.core.html import ROOT, install_error_pages
+from app.core.metrics import Measured
 from app.core.tracing import NamedRequests
 from app.core.web import Shield
 
@@ -87,6 +88,7 @@ def build() -> FastAPI:
     )
     site.add_middleware(Shield)
     site.add_middleware(CompressMiddleware)
+    site.add_middleware(Measured)
     site.add_middleware(NamedRequests)  # the outermost: refusals and faults carry the id too
     install_error_pages(site)
     for router in ROUTERS:

@@ -26,7 +26,7 @@ GRACE = 8.0
 BLOCK = 1 << 20
 """Bytes of metric lines that are read at once."""
 
-SECRETS = ("DATABASE_URL", "BROKER_URL", "SECRET_KEY", "SMTP_URL", "OIDC_CLIENT_SECRET")
+SECRETS = ("DATABASE_URL", "BROKER_URL", "SECRET_KEY", "SMTP_URL", "OIDC_CLIENT_SECRET", "METRICS_TOKEN")
 """What a training process has no business to know."""
 
 _libc = ctypes.CDLL(None, use_errno=True)

@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     outside_allowed: str = Field("", alias="OUTSIDE_ALLOWED")
     """Networks, between commas, that addresses given by users may reach although they are not public."""
 
+    metrics_token: SecretStr = Field(SecretStr(""), alias="METRICS_TOKEN")
+    """What a Prometheus server sends as its bearer token; without it, /metrics answers this machine alone."""
+
     retain_days: int = Field(400, alias="RETAIN_DAYS", ge=1)
     """Days that sessions, links and tokens are kept after their end, with the addresses that they came from."""
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from app.accounts.guard import Anyone, PlatformAdmin, SignedIn
 from app.core.db import Db, Session
 from app.core.html import page
 from app.core.language import gettext as _
-from app.overview import health, queries
+from app.overview import health, metrics, queries
 from app.projects.guard import Member, Seat
 from app.projects.queries import projects_of
 
@@ -111,6 +112,12 @@ def style_guide(request: Request, user: PlatformAdmin) -> Response:
 def alive() -> JSONResponse:
     """The process answers."""
     return JSONResponse({"status": "alive"})
+
+
+@router.get("/metrics", dependencies=[Anyone, Depends(metrics.may_scrape)])
+def measured() -> Response:
+    """Prometheus' text format, for the operator's own server."""
+    return Response(metrics.exposition(), headers={"content-type": CONTENT_TYPE_LATEST})
 
 
 @router.get("/readyz", dependencies=[Anyone])

@@ -27,6 +27,17 @@ def state_of(run: Run) -> str:
     return STOPPING if run.cancellation else RUNNING
 
 
+def states(session: Session) -> dict[tuple[str, str], int]:
+    """(recipe, state as of `state_of`) → how many runs of the whole installation are in it."""
+    cancelled = sa.exists().where(Cancellation.run_id == Run.id)
+    well = sa.and_(Run.exit_code == 0, sa.func.coalesce(Run.failure, "") == "")
+    ended = sa.case((cancelled, CANCELLED), (well, DONE), else_=FAILED)
+    going = sa.case((Run.claimed_by.is_(None), WAITING), (cancelled, STOPPING), else_=RUNNING)
+    state = sa.case((Run.ended_at.is_not(None), ended), else_=going).label("state")
+    rows = session.execute(sa.select(Run.recipe, state, sa.func.count()).group_by(Run.recipe, state))
+    return {(recipe, name): many for recipe, name, many in rows}
+
+
 def run(session: Session, seat: Seat, run_id: int) -> Run:
     """The project's run with all that its page shows. Raises NotFound."""
     found = session.scalar(

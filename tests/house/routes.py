@@ -27,6 +27,7 @@ researcher    401    401  404      403       403      in         in    in       
 admin         401    401  404      403       403      403        in    in       in     in
 overseer      401    401  404      403       in       in         in    in       in     in
 quality       401    401  404      403       in       403        in    in       in     in
+machine       403    403  403      403       403      403        403   403      403    403
 """
 
 ROUTES = """
@@ -47,6 +48,7 @@ GET    /sign-in/provider                                           anyone
 GET    /sign-in/provider/return                                    anyone
 GET    /healthz                                                    anyone
 GET    /readyz                                                     anyone
+GET    /metrics                                                    machine
 
 GET    /                                                           signed-in
 PUT    /api/v1/keys                                                signed-in
