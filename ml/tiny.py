@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ml.errors import ConfigError
+from ml.errors import BadSample, ConfigError, MissingInput
 
 TURNS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 PICTURES = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
@@ -84,10 +84,29 @@ def build(
 
 
 def texts_of(paths: Iterable[Path]) -> Iterator[str]:
-    """The texts of files: every string of a .json or .jsonl file, every line of any other."""
+    """The texts of files: every string of a .json or .jsonl file, a value a line, and every line of any other.
+
+    Raises MissingInput or BadSample with file and line.
+    """
     for path in paths:
-        for line in path.read_text(encoding="utf-8").splitlines():
-            yield from _strings(json.loads(line)) if path.suffix in (".json", ".jsonl") and line.strip() else [line]
+        for number, line in enumerate(_lines(path), 1):
+            if path.suffix not in (".json", ".jsonl") or not line.strip():
+                yield line
+                continue
+            try:
+                value = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise BadSample(f"{path} line {number}: no JSON ({error})") from None
+            yield from _strings(value)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise MissingInput(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise BadSample(f"{path} is not text in UTF-8: {error.reason} at byte {error.start}") from None
 
 
 def main(arguments: list[str]) -> int:

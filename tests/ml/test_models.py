@@ -13,7 +13,7 @@ from ml import adapters, generation, heads, models, tiny
 from ml.config import MmDpo, Reward, validate
 from ml.data import read_dataset
 from ml.encoding import JUDGE, Prefix, Suffix
-from ml.errors import BaseModelNotFound, ConfigError
+from ml.errors import BadSample, BaseModelNotFound, ConfigError, MissingInput
 from ml.models import VisionLanguage
 from ml.packing import Rows
 from ml.policy import Policy
@@ -201,6 +201,24 @@ def test_a_tiny_model_whose_heads_cannot_be_turned_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=words):
         tiny.build(tmp_path, **sizes)
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "words"),
+    [
+        (None, MissingInput, "words.jsonl cannot be read: No such file"),
+        (b'{"a": "b"}\n{broken', BadSample, "words.jsonl line 2: no JSON"),
+        (b"\xff", BadSample, "not text in UTF-8: invalid start byte at byte 0"),
+    ],
+)
+def test_texts_that_cannot_be_read_are_named(
+    tmp_path: Path, content: bytes | None, error: type[Exception], words: str
+) -> None:
+    path = tmp_path / "words.jsonl"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(error, match=words):
+        list(tiny.texts_of([path]))
 
 
 def test_two_tiny_models_of_one_seed_are_the_same(tmp_path: Path) -> None:
