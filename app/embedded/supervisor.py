@@ -32,7 +32,8 @@ class Program:
     """A command that should always run.
 
     stop: the signal that asks it to end; patience: seconds that it gets to do so; is_service: others need it, so it
-    ends after them; before: what to do before each start.
+    ends after them; is_missed: the house cannot do without it, however often it dies; before: what to do before each
+    start.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Program:
     stop: signal.Signals = signal.SIGTERM
     patience: float = 10.0
     is_service: bool = False
+    is_missed: bool = True
     files: tuple[int, ...] = ()
     before: Callable[[], None] = lambda: None
 
@@ -126,7 +128,7 @@ class Supervisor:
             raise ServiceFailed(f"{program.name} failed. {_quoted(child)}", program.name)
 
     def watch(self) -> None:
-        """Show and restart until asked to stop. Raises ServiceFailed when a program dies again and again."""
+        """Show and restart until asked to stop. Raises ServiceFailed when one that is missed dies again and again."""
         while not self.asked and not self.speech.is_over:
             self._turn(0.5)
 
@@ -229,12 +231,12 @@ class Supervisor:
     def _schedule(self, child: Child, code: int) -> None:
         now, name = time.monotonic(), child.program.name
         child.deaths = [moment for moment in child.deaths if now - moment < WITHIN]
-        if len(child.deaths) > MOST_DEATHS:
+        if len(child.deaths) > MOST_DEATHS and child.program.is_missed:
             raise ServiceFailed(f"{name} ended {len(child.deaths)} times within {WITHIN:.0f} s. {_quoted(child)}", name)
         pause = min(0.25 * 2 ** len(child.deaths), SLOWEST_RESTART)
         child.due = now + pause
         self.speech.say(
-            name, f"ended with code {code}, {len(child.deaths)} of {MOST_DEATHS}; starts again in {pause:.1f} s"
+            name, f"ended with code {code} (ends of late: {len(child.deaths)}); starts again in {pause:.1f} s"
         )
 
     def _end_orphans(self) -> None:

@@ -81,10 +81,11 @@ def programs(folder: Path, told: Mapping[str, str], listener: socket) -> list[Pr
     beat = [*celery, "beat", "--loglevel", "warning", "--pidfile=", "--schedule", str(folder / "beat")]
     return [
         Program("web", web, told, ROOT, files=(listener.fileno(),)),
-        Program("desk", desk, quiet, ROOT),
+        # People go on annotating while one of these cannot run; its work waits in the database.
+        Program("desk", desk, quiet, ROOT, is_missed=False),
         # It gives a run some seconds to save a checkpoint, then ends it.
-        Program("trainer", trainer, quiet, ROOT, patience=30.0),
-        Program("beat", beat, told, ROOT),
+        Program("trainer", trainer, quiet, ROOT, patience=30.0, is_missed=False),
+        Program("beat", beat, told, ROOT, is_missed=False),
     ]
 
 

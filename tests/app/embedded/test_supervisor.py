@@ -84,14 +84,19 @@ def test_a_program_that_dies_is_started_again(open_house: Open) -> None:
     first = house.number("pid")
     os.kill(first, signal.SIGKILL)
     eventually(lambda: house.number("pid") != first)
-    assert house.said("ended with code -9, 1 of 5")
+    assert house.said("ended with code -9 (ends of late: 1)")
     assert is_alive(house.process.pid)
 
 
 def test_one_that_dies_again_and_again_ends_the_house_with_its_last_words(open_house: Open) -> None:
-    house = open_house(("calm", writing_its_pid("calm")), ("broken", "raise SystemExit('no such table')"))
+    house = open_house(
+        ("calm", writing_its_pid("calm")),
+        ("spare", "raise SystemExit(3)", {"is_missed": False}),
+        ("broken", "import time; time.sleep(0.5); raise SystemExit('no such table')"),
+    )
     calm = house.number("calm")
     assert house.process.wait(60) == 1
+    assert house.said("ended with code 3 (ends of late: 6)"), "one that is not missed ends nobody else"
     assert house.said("broken ended 6 times within 60 s. Its last words: no such table")
     assert not is_alive(calm)
 
