@@ -49,7 +49,11 @@ def read(shape: str, row: object, mapping: Mapping) -> Iterator[Row]:
     """The lines of ours that one record makes. Raises BadLine."""
     if not isinstance(row, dict):
         raise BadLine(_("This is no JSON object."), "line")
-    yield from SHAPES[shape][1](row, mapping)
+    try:
+        yield from SHAPES[shape][1](row, mapping)
+    except (AttributeError, IndexError, KeyError, TypeError) as problem:
+        # Strange records differ from their shape in more ways than could be asked for one by one.
+        raise BadLine(_("The record is not built as this format is (%(problem)s).", problem=problem), "line") from None
 
 
 def _assay(row: Row, mapping: Mapping) -> Iterator[Row]:

@@ -221,6 +221,7 @@ def _columnar(part: Path, aside: Path, skip: int) -> Iterator[Entry]:
     number = 0
     try:
         for batch in _batches(part):
+            batch.validate(full=True)  # damaged offsets would be followed out of the file, and end the process
             if number + batch.num_rows <= skip:
                 number += batch.num_rows
                 continue
@@ -229,7 +230,7 @@ def _columnar(part: Path, aside: Path, skip: int) -> Iterator[Entry]:
                     number += 1
                     if number > skip:
                         yield Entry(number, lambda row=row: _without_bytes(row, aside))  # type: ignore[misc]
-    except (pa.ArrowException, OSError) as problem:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as problem:  # the last: of a column's name
         raise BadSource(_("The table is damaged (%(problem)s).", problem=str(problem)[:200]), part.name) from None
 
 
