@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from datetime import timedelta
+from itertools import count
 
 import torch
 import torch.distributed as dist
@@ -20,6 +21,9 @@ BUCKET = 2**25
 """Numbers that are summed over processes at once (128 MiB in fp32)."""
 
 
+_meetings = count()
+
+
 def start(device: str) -> None:
     """Meet the other processes, if the environment names any. Each takes the GPU of its local rank."""
     if int(os.environ.get("WORLD_SIZE", "1")) < 2 or dist.is_initialized():
@@ -27,7 +31,10 @@ def start(device: str) -> None:
     cuda = device in ("auto", "cuda") and torch.cuda.is_available()
     if cuda:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-    dist.init_process_group("nccl" if cuda else "gloo", timeout=PATIENCE)
+    store, rank, world_size = next(dist.rendezvous("env://", timeout=PATIENCE))  # type: ignore[attr-defined,no-untyped-call]
+    # Who meets a second time in one process must not find the addresses of the first: they are answered no more.
+    store = dist.PrefixStore(f"meeting {next(_meetings)}", store)  # type: ignore[attr-defined]
+    dist.init_process_group("nccl" if cuda else "gloo", timeout=PATIENCE, store=store, rank=rank, world_size=world_size)
 
 
 def end() -> None:
