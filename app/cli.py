@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import sys
 import time
@@ -13,8 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.backup import commands as backups
 from app.core.errors import Refusal
 from app.core.settings import settings
+from app.embedded.services import reached
 
 if TYPE_CHECKING:  # commands load what they need: `up` should not wait for the whole site
     from app.accounts.tables import User
@@ -30,6 +31,8 @@ users = typer.Typer(no_args_is_help=True, help="People who sign in.")
 cli.add_typer(users, name="user")
 log = typer.Typer(no_args_is_help=True, help="The log of who did what.")
 cli.add_typer(log, name="audit")
+cli.command("backup")(backups.backup)
+cli.command("restore")(backups.restore)
 
 
 def main() -> None:
@@ -55,7 +58,7 @@ def migrate() -> None:
     from app.core import migrations
     from app.core.db import engine
 
-    with _services():
+    with reached():
         migrations.upgrade()
         engine().dispose()
     print("The database has this version's schema.")
@@ -140,7 +143,7 @@ def import_file(
     """Import samples with their media and responses; the same file again adds nothing, a broken import goes on."""
     from app.samples.local import Wish
 
-    with _services():
+    with reached():
         row, tasks = _bring(file, project, by, cut, Wish(media, shape, tuple(column or ()), dry))
     for line, field, reason in row.faults:
         print(f"line {line}, {field}: {reason}", file=sys.stderr)
@@ -200,25 +203,11 @@ def examine() -> None:
 
 
 @contextmanager
-def _services() -> Iterator[None]:
-    """The database that the environment names; else the data folder's own, started for as long as it is needed."""
-    if settings().database_url:
-        yield
-        return
-    from app.embedded.services import borrowed
-
-    with borrowed(settings()) as told:
-        os.environ.update(told)
-        settings.cache_clear()
-        yield
-
-
-@contextmanager
 def _transaction() -> Iterator[Session]:
     """A session on that database; what the block did is committed at its end."""
     from app.core import db
 
-    with _services():
+    with reached():
         try:
             with db.transaction() as session:
                 yield session

@@ -58,10 +58,12 @@ WORDS = {
     "run.started": N_("started a run"),
     "run.resumed": N_("let a run go on"),
     "run.cancelled": N_("cancelled a run"),
+    "backup.made": N_("made a backup"),
 }
 KINDS = {
     "annotation": N_("annotation"),
     "annotations": N_("annotations"),
+    "backup": N_("backup"),
     "dataset": N_("dataset"),
     "flag": N_("flag"),
     "gold": N_("gold"),

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.core.settings import Settings
+from app.core.settings import Settings, settings
 from app.embedded import data, linux, owner
 from app.embedded.postgres import ENVIRONMENT, Postgres, running, socket_folder
 from app.embedded.refusals import CannotStart
@@ -109,6 +109,40 @@ def borrowed(settings: Settings) -> Iterator[dict[str, str]]:
         return
     with data.prepare(folder), running(services.postgres):
         yield told(settings, services)
+
+
+@contextmanager
+def reached() -> Iterator[None]:
+    """The database that the environment names; else the data folder's own, started for as long as it is needed."""
+    if settings().database_url:
+        yield
+        return
+    with borrowed(settings()) as known, known_to_this_process(known):
+        yield
+
+
+@contextmanager
+def laid_anew() -> Iterator[None]:
+    """As `reached`, but makes a data folder where there is none, and nobody else may work in it meanwhile.
+
+    Raises FolderTaken.
+    """
+    if settings().database_url:
+        yield
+        return
+    folder = settings().data.resolve()
+    with data.prepare(folder):
+        services = of(settings())
+        assert services.postgres is not None
+        with running(services.postgres), known_to_this_process(told(settings(), services)):
+            yield
+
+
+@contextmanager
+def known_to_this_process(environment: dict[str, str]) -> Iterator[None]:
+    os.environ.update(environment)
+    settings.cache_clear()
+    yield
 
 
 def told(settings: Settings, services: Services) -> dict[str, str]:

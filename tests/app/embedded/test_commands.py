@@ -152,3 +152,23 @@ with transaction() as session:
         timeout=100,
     )
     assert answer.returncode == 0, answer.stderr
+
+
+def test_a_running_platform_is_backed_up_and_restored_into_a_new_folder(folder: Path, running: int) -> None:
+    assert assay(folder, "user", "add", "eve@example.org", "--admin").returncode == 0
+    made = assay(folder, "backup", str(folder / "monday.tar"))
+    assert made.returncode == 0, made.stderr
+    assert assay(folder, "restore", str(folder / "monday.tar"), "--check").stdout.count("is whole") == 1
+    taken = assay(folder, "restore", str(folder / "monday.tar"))
+    assert (taken.returncode, taken.stderr.split(":")[0]) == (1, "FolderTaken")
+    there = assay(folder / "new", "restore", str(folder / "monday.tar"))
+    assert there.returncode == 0, there.stderr
+    assert there.stdout.removeprefix("Restored") == made.stdout.removeprefix(str(folder / "monday.tar"))
+    again = assay(folder / "new", "user", "add", "eve@example.org")
+    assert (again.returncode, "EmailTaken" in again.stderr) == (1, True)
+    verified = assay(folder / "new", "audit", "verify")
+    assert verified.returncode == 0, verified.stderr
+    keys = [(place / "data" / "session.secret").read_text() for place in (folder, folder / "new")]
+    assert keys[0] == keys[1], "what was sealed must open"
+    full = assay(folder / "new", "restore", str(folder / "monday.tar"))
+    assert (full.returncode, full.stderr.split(":")[0]) == (1, "NotEmpty")
