@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 from starlette_compress import CompressMiddleware
 
-from app.core import bundles
+from app.core import bundles, logs
 from app.core.html import ROOT, install_error_pages
 from app.core.metrics import Measured
 from app.core.tracing import NamedRequests
@@ -97,4 +97,5 @@ def build() -> FastAPI:
     return site
 
 
+logs.configure("web")
 app = build()

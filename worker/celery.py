@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from celery import Celery
+import sys
+from typing import Any
 
+from celery import Celery
+from celery.signals import setup_logging
+
+from app.core import logs
 from app.core.jobs import DESK, ROUTES
 from app.core.settings import settings
 
@@ -27,3 +32,17 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     beat_schedule={"sweep": {"task": "sweep", "schedule": SWEEP_EVERY, "options": {"expires": SWEEP_EVERY}}},
 )
+
+
+@setup_logging.connect
+def _log(**_: Any) -> None:
+    """Celery sets up nothing of its own where this signal is heard."""
+    logs.configure(service(sys.argv))
+
+
+def service(arguments: list[str]) -> str:
+    """What the process calls itself: "desk" of `--hostname desk@%h`, else "beat" or "worker"."""
+    for option, value in zip(arguments, [*arguments[1:], ""], strict=True):
+        if option == "--hostname":
+            return value.split("@")[0]
+    return "beat" if "beat" in arguments else "worker"

@@ -7,6 +7,9 @@ import time
 from prometheus_client import CollectorRegistry, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.core import logs
+from app.core.settings import settings
+
 REGISTRY = CollectorRegistry()
 SECONDS = Histogram(
     "assay_request_seconds",
@@ -41,7 +44,10 @@ class Measured:
             await self.app(scope, receive, send_and_see)
         finally:
             method = scope["method"] if scope["method"] in METHODS else NOWHERE
-            SECONDS.labels(method, pattern(scope), status).observe(time.perf_counter() - begun)
+            route, seconds = pattern(scope), time.perf_counter() - begun
+            SECONDS.labels(method, route, status).observe(seconds)
+            if settings().access_log:
+                logs.tell_of_request(scope, route, status, seconds)
 
 
 def pattern(scope: Scope) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
@@ -42,6 +43,10 @@ class Settings(BaseSettings):
 
     metrics_token: SecretStr = Field(SecretStr(""), alias="METRICS_TOKEN")
     """What a Prometheus server sends as its bearer token; without it, /metrics answers this machine alone."""
+
+    log_format: Literal["text", "json"] = Field("text", alias="LOG_FORMAT")
+    access_log: bool = Field(False, alias="ACCESS_LOG")
+    """One log line for each answered request, but for machines' own questions (health, metrics, static files)."""
 
     retain_days: int = Field(400, alias="RETAIN_DAYS", ge=1)
     """Days that sessions, links and tokens are kept after their end, with the addresses that they came from."""
