@@ -13,7 +13,7 @@ COPY templates templates
 COPY locale locale
 COPY static static
 # Every file must have a hash that locks/ names.
-RUN pip install --require-hashes --no-deps -r locks/build.txt -r locks/base.txt -r locks/video.txt \
+RUN pip install --require-hashes --no-deps -r locks/build.txt -r locks/base.txt -r locks/video.txt -r locks/otel.txt \
  && pip install --no-deps --no-build-isolation --editable .
 USER assay
 EXPOSE 8000

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 from starlette_compress import CompressMiddleware
 
-from app.core import bundles, logs
+from app.core import bundles, logs, telemetry
 from app.core.html import ROOT, install_error_pages
 from app.core.metrics import Measured
 from app.core.tracing import NamedRequests
@@ -85,6 +85,7 @@ def build() -> FastAPI:
         redoc_url=None,
         openapi_url="/api/v1/openapi.json",
         responses=ANSWERS,
+        telemetry=telemetry.of_requests(),
     )
     site.add_middleware(Shield)
     site.add_middleware(CompressMiddleware)
@@ -98,4 +99,5 @@ def build() -> FastAPI:
 
 
 logs.configure("web")
+telemetry.begin("web")
 app = build()

@@ -6,9 +6,9 @@ import sys
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_init
 
-from app.core import logs
+from app.core import logs, telemetry
 from app.core.jobs import DESK, ROUTES
 from app.core.settings import settings
 
@@ -38,6 +38,11 @@ app.conf.update(
 def _log(**_: Any) -> None:
     """Celery sets up nothing of its own where this signal is heard."""
     logs.configure(service(sys.argv))
+
+
+@worker_init.connect
+def _trace(**_: Any) -> None:
+    telemetry.begin(service(sys.argv))
 
 
 def service(arguments: list[str]) -> str:

@@ -17,6 +17,7 @@ from fastapi import Depends
 from sqlalchemy import orm
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from app.core import telemetry
 from app.core.settings import settings
 
 NAMING = {
@@ -66,6 +67,7 @@ def engine(url: str | None = None) -> sa.Engine:
     )
     sa.event.listen(made, "checkin", _note_rest)
     sa.event.listen(made, "checkout", _ask_after_rest)
+    telemetry.watch(made)
     return made
 
 

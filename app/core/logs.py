@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 import structlog
+from opentelemetry import trace
 from starlette.types import Scope
 
 from app.core.settings import settings
@@ -37,6 +38,7 @@ def configure(service: str) -> None:
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
         _naming(service),
+        add_trace,
         hide_secrets,
     ]
     structlog.configure(
@@ -79,6 +81,14 @@ def _naming(service: str) -> Any:
         return event
 
     return name
+
+
+def add_trace(_logger: Any, _method: str, event: Event) -> Event:
+    """The trace that this line belongs to, where one is recorded, so that lines and traces find each other."""
+    found = trace.get_current_span().get_span_context()
+    if found.is_valid:
+        event["trace"] = trace.format_trace_id(found.trace_id)
+    return event
 
 
 def hide_secrets(_logger: Any, _method: str, event: Event) -> Event:
