@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.core import migrations, storage
 from app.core.db import engine
+from app.core.jobs import DESK, ROUTES
 from app.core.settings import settings
 
 
@@ -49,8 +50,17 @@ def _migrations() -> None:
 
 
 def _broker() -> None:
-    url = settings().broker_url.replace("redis+socket://", "unix://")
-    redis.Redis.from_url(url, socket_timeout=2).ping()
+    _client().ping()
+
+
+def _client() -> redis.Redis:
+    return redis.Redis.from_url(settings().broker_url.replace("redis+socket://", "unix://"), socket_timeout=2)
+
+
+def waiting_messages() -> dict[str, int]:
+    """How many messages each queue holds; Celery keeps a queue as a list of its name. Raises RedisError, ValueError."""
+    client = _client()
+    return {queue: int(client.llen(queue)) for queue in sorted({DESK, *ROUTES.values()})}  # type: ignore[arg-type]
 
 
 def _storage() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 
+import redis
 import sqlalchemy as sa
 from fastapi import Request
 from prometheus_client import generate_latest
@@ -19,6 +20,7 @@ from app.core.db import Session, make_session
 from app.core.errors import Forbidden, NotSignedIn
 from app.core.language import gettext as _
 from app.core.settings import settings
+from app.overview import health
 from app.projects.tables import Project
 from app.runs.queries import states as run_states
 from app.samples.tables import Import
@@ -74,6 +76,25 @@ class Work(Collector):
         return []
 
 
+class Broker(Collector):
+    """Messages that no worker has read yet. The work itself is rows: a broker that is away loses nothing."""
+
+    def collect(self) -> Iterator[Metric]:
+        waiting = GaugeMetricFamily("assay_jobs_waiting", "Messages that no worker has read.", labels=["queue"])
+        answers = 1
+        try:
+            for queue, many in health.waiting_messages().items():
+                waiting.add_metric([queue], many)
+        except (redis.RedisError, OSError, ValueError):
+            answers = 0
+        yield GaugeMetricFamily("assay_broker_up", "Whether the broker answers.", answers)
+        yield waiting
+
+    def describe(self) -> list[Metric]:
+        """Nothing: the registry must not ask the broker when it is made."""
+        return []
+
+
 def _gauges(session: Session) -> Iterator[Metric]:
     by_project = sa.select(Project.slug, sa.func.count()).group_by(Project.slug)
     open_tasks = by_project.join(Task, Task.project_id == Project.id).where(sa.text(OPEN))
@@ -103,3 +124,4 @@ def _family(session: Session, name: str, help: str, labels: list[str], query: sa
 
 
 metrics.REGISTRY.register(Work())
+metrics.REGISTRY.register(Broker())

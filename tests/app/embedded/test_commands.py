@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -80,6 +81,13 @@ def test_a_person_is_added_and_samples_imported_while_the_platform_runs(folder: 
     assert (again.returncode, "EmailTaken" in again.stderr) == (1, True)
     unknown = assay(folder, "import", str(Path(__file__)), "--project", "nowhere")
     assert (unknown.returncode, "There is no such project. (nowhere)" in unknown.stderr) == (1, True)
+
+
+def test_a_running_platform_tells_prometheus_of_its_broker_and_queues(running: int) -> None:
+    with urlopen(f"http://127.0.0.1:{running}/metrics", timeout=60) as answer:
+        told = answer.read().decode()
+    assert "assay_broker_up 1.0" in told
+    assert {f'assay_jobs_waiting{{queue="{name}"}}' in told for name in ("desk", "gpu", "media")} == {True}
 
 
 def test_a_second_start_on_the_same_folder_is_refused(folder: Path, running: int) -> None:

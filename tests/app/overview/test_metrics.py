@@ -50,6 +50,14 @@ def test_the_work_that_is_left_is_read_from_the_database(machine: TestClient, se
     assert found["assay_database_up",] == 1
 
 
+def test_a_broker_that_is_away_is_said_and_hides_nothing_else(
+    machine: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings(), "broker_url", "redis://127.0.0.1:1/0")
+    found = read(machine)
+    assert (found["assay_broker_up",], found["assay_database_up",]) == (0, 1)
+
+
 def test_strangers_read_nothing(client: TestClient, machine: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     assert client.get("/metrics", headers={"accept": "application/json"}).json()["error"] == "FromElsewhere"
     by_proxy = machine.get("/metrics", headers={"x-forwarded-for": "203.0.113.9", "accept": "application/json"})
