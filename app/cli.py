@@ -162,6 +162,7 @@ def export_dataset(
     kind: Annotated[str, typer.Option("--format", help="mm-rlhf (dpo_pairs.jsonl) or trl.")] = "mm-rlhf",
 ) -> None:
     """Write a frozen dataset with its media as a ZIP file."""
+    from app.accounts.log import audit
     from app.datasets.export import write_zip
     from app.datasets.tables import Dataset
 
@@ -170,6 +171,7 @@ def export_dataset(
         if row is None:
             raise Refusal("There is no such dataset.", f"dataset {dataset}")
         written = write_zip(row, kind, file)
+        audit(session, None, "dataset.exported", f"dataset {row.id}", row.project_id, format=kind)
     print(f"{file}: {written} pairs")
 
 

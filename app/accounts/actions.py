@@ -101,6 +101,18 @@ def sign_in(session: Session, email: str, password: str, agent: str = "", addres
     return open_session(session, user, agent, address, awaits)
 
 
+def note_wrong_password(session: Session, email: str) -> None:
+    """In the log of an account that somebody tried to open; of addresses without one nothing is kept."""
+    if user := queries.user_by_email(session, email.strip().lower()):
+        audit(session, None, "user.sign_in_failed", f"user {user.id}")
+
+
+def note_wrong_code(session: Session, secret: str) -> None:
+    """Worth more attention than a wrong password: whoever tried knows that one."""
+    if entry := queries.open_sign_in(session, secret):
+        audit(session, None, "second_factor.failed", f"user {entry.user_id}")
+
+
 def _take_turn(email: str, address: str, known: bool) -> None:
     """Count this try wherever it counts. Raises throttle.TooMany."""
     counts: list[tuple[str, tuple[str, ...]]] = [(FROM_ONE_ADDRESS, ("sign-in", email, address))]

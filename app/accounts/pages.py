@@ -47,6 +47,8 @@ def sign_in(request: Request, session: Db, email: Email, password: Secret, next:
     try:
         secret = actions.sign_in(session, email, password, agent_of(request), address_of(request))
     except (actions.WrongCredentials, throttle.TooMany) as refusal:
+        if isinstance(refusal, actions.WrongCredentials):
+            actions.note_wrong_password(session, email)
         return _sign_in_page(request, next, refusal, email)
     entry = queries.open_sign_in(session, secret)
     awaits = entry is not None and entry.awaits_code
@@ -63,6 +65,7 @@ def give_code(request: Request, session: Db, code: Secret, next: Path = "/") -> 
     try:
         secret = actions.give_code(session, request.cookies.get(COOKIE, ""), code)
     except (second_factor.WrongCode, throttle.TooMany) as refusal:
+        actions.note_wrong_code(session, request.cookies.get(COOKIE, ""))
         return page(request, "accounts/code.html", refusal.status, error=refusal, next=here(next))
     return with_cookie(redirect(here(next)), request, secret)
 

@@ -60,8 +60,9 @@ def audit_page(
 
 
 @router.get("/audit.jsonl")
-def audit_export(author: PlatformAdmin) -> Response:
+def audit_export(author: PlatformAdmin, session: Db) -> Response:
     """The whole log, oldest first, a line an entry, with the hashes that chain them."""
+    log.audit(session, author, "log.exported", "log")
     name = "attachment; filename=audit.jsonl"
     return StreamingResponse(log.lines(), media_type="application/x-ndjson", headers={"content-disposition": name})
 

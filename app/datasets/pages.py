@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Form, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
+from app.accounts.log import audit
 from app.core import storage
 from app.core.db import Db, Session
 from app.core.errors import NotFound
@@ -152,6 +153,7 @@ def download(
 ) -> Response:
     """A ZIP, streamed. scores: the run whose margins become ls_factor."""
     dataset = _whole(session, seat, dataset_id)
+    audit(session, seat.user, "dataset.exported", f"dataset {dataset.id}", seat.project.id, format=format)
     pieces = export.stream(dataset, format, _margins(session, seat, dataset, scores))
     headers = {"content-disposition": f'attachment; filename="{export.file_name(dataset, format)}"'}
     return StreamingResponse(pieces, media_type="application/zip", headers=headers)

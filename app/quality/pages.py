@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
+from app.accounts.log import audit
 from app.core.db import Db, Session, now
 from app.core.errors import NotFound
 from app.core.html import page
@@ -18,6 +19,16 @@ from app.quality.reports import Filters
 
 router = APIRouter(prefix="/projects/{slug}/quality")
 Watcher = Annotated[Seat, Depends(needs("admin", "reviewer"))]
+
+
+def _noted(request: Request, session: Db, seat: Watcher) -> Seat:
+    """The seat of somebody who takes a table with them: what leaves the platform stands in the audit log."""
+    table = request.url.path.rsplit("/quality/", 1)[-1]
+    audit(session, seat.user, "table.exported", f"project {seat.project.id}", seat.project.id, table=table)
+    return seat
+
+
+Taker = Annotated[Seat, Depends(_noted)]
 Word = Annotated[str, Query(max_length=60)]
 By = Literal["type", "domain", "cluster", "week"]
 Id = Annotated[int, Query(ge=0, lt=2**63)]
@@ -69,13 +80,13 @@ def _cells(kept: Any, measure: str) -> dict[tuple[int, int], agreement.Figure]:
 
 
 @router.get("/agreement.csv")
-def agreement_sheet(session: Db, seat: Watcher, by: By = "type") -> Response:
+def agreement_sheet(session: Db, seat: Taker, by: By = "type") -> Response:
     kept = reports.of(session, seat)
     return sheets.agreement(reports.figures(kept, seat.rubric), reports.parts(session, seat, kept, by))
 
 
 @router.get("/matrix.csv")
-def matrix_sheet(session: Db, seat: Watcher, measure: Word = "tau") -> Response:
+def matrix_sheet(session: Db, seat: Taker, measure: Word = "tau") -> Response:
     cells = _cells(reports.of(session, seat), _measure(seat, measure))
     return sheets.matrix(cells, queries.names(session, {user for pair in cells for user in pair}))
 
@@ -95,7 +106,7 @@ def people_page(request: Request, session: Db, seat: Watcher) -> Response:
 
 
 @router.get("/people.csv")
-def people_sheet(session: Db, seat: Watcher) -> Response:
+def people_sheet(session: Db, seat: Taker) -> Response:
     return sheets.persons(reports.persons(session, seat, reports.of(session, seat)), queries.gold(session, seat))
 
 
@@ -147,13 +158,13 @@ def _person(session: Session, seat: Seat, user_id: int) -> tuple[Any, people.Per
 
 
 @router.get("/people/{user_id:int}.csv")
-def person_sheet(session: Db, seat: Watcher, user_id: int) -> Response:
+def person_sheet(session: Db, seat: Taker, user_id: int) -> Response:
     kept, _ = _person(session, seat, user_id)
     return sheets.changes(f"annotator-{user_id}", reports.changes(session, seat, kept, user_id))
 
 
 @router.get("/people/{user_id:int}/habits.csv")
-def habits_sheet(session: Db, seat: Watcher, user_id: int) -> Response:
+def habits_sheet(session: Db, seat: Taker, user_id: int) -> Response:
     """The tables of the person's page: scores, places, what decides besides the judgement."""
     kept, person = _person(session, seat, user_id)
     own = kept.columns.of_user(user_id)
@@ -162,7 +173,7 @@ def habits_sheet(session: Db, seat: Watcher, user_id: int) -> Response:
 
 
 @router.get("/people/{user_id:int}/beside.csv")
-def beside_sheet(session: Db, seat: Watcher, user_id: int) -> Response:
+def beside_sheet(session: Db, seat: Taker, user_id: int) -> Response:
     """The person beside each other annotator, by each measure."""
     kept, _ = _person(session, seat, user_id)
     beside = _beside(kept, user_id)
@@ -191,18 +202,18 @@ def _filters(
 
 
 @router.get("/annotations.csv")
-def behind_sheet(session: Db, seat: Watcher, wanted: Annotated[Filters, Depends(_filters)]) -> Response:
+def behind_sheet(session: Db, seat: Taker, wanted: Annotated[Filters, Depends(_filters)]) -> Response:
     ids = reports.behind(session, seat, reports.of(session, seat), wanted)
     return sheets.behind(queries.lines(session, seat, ids))
 
 
 @router.get("/progress.csv")
-def progress_sheet(session: Db, seat: Watcher) -> Response:
+def progress_sheet(session: Db, seat: Taker) -> Response:
     return sheets.days(reports.forecast(session, seat, 0))
 
 
 @router.get("/progress-by-part.csv")
-def parts_sheet(session: Db, seat: Watcher) -> Response:
+def parts_sheet(session: Db, seat: Taker) -> Response:
     return sheets.progress(queries.parts(session, seat))
 
 

@@ -86,4 +86,16 @@ def test_the_page_filters_and_the_download_is_the_whole_log(client: TestClient, 
     assert "thing 3" in shown
     assert "added a person" not in shown
     lines = [orjson.loads(line) for line in client.get("/audit.jsonl").text.splitlines()]
-    assert len(lines) == 6 and lines[0]["sha256"]
+    assert len(lines) == 7 and lines[0]["sha256"]
+    assert lines[-1]["action"] == "log.exported", "who takes the log with them is in it"
+
+
+def test_a_wrong_password_is_in_the_log_of_its_account_and_a_stranger_leaves_nothing(
+    client: TestClient, session: Session
+) -> None:
+    alice = cast.user(session, "alice")
+    session.commit()
+    for email in (alice.email, "nobody@example.org"):
+        client.post("/sign-in", data={"email": email, "password": "wrong"})
+    tries = session.query(log.AuditEntry).filter_by(action="user.sign_in_failed").all()
+    assert [(each.user_id, each.subject) for each in tries] == [(None, f"user {alice.id}")]

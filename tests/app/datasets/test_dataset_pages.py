@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
+from app.accounts.tables import AuditEntry
 from app.core import storage
 from app.core.db import now
 from app.datasets import actions
@@ -87,6 +88,8 @@ def test_the_download_is_a_zip_with_media(client: TestClient, session: Session, 
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         assert len(archive.read("dpo_pairs.jsonl").splitlines()) == 18
     assert client.get(f"{AT}/{dataset.id}/download?format=parquet", headers=JSON).json()["error"] == "BadFormat"
+    taken = session.scalars(sa.select(AuditEntry).where(AuditEntry.action == "dataset.exported")).all()
+    assert [(each.user_id, each.detail) for each in taken] == [(ray.user.id, {"format": "mm-rlhf"})]
 
 
 def test_a_finished_score_run_gives_the_download_its_margins(client: TestClient, session: Session, ray: Seat) -> None:

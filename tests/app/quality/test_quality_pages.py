@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
-from app.accounts.tables import User
+from app.accounts.tables import AuditEntry, User
 from app.annotations import actions as annotations
 from app.annotations import adjudicating
 from app.annotations.tables import Review
@@ -275,3 +275,16 @@ def test_progress_counts_the_work_and_not_the_tasks_that_test_people(
     rows = [line.split(",") for line in client.get(f"{AT}/progress-by-part.csv").text.splitlines()]
     assert rows[0] == ["by", "part", "done", "tasks"]
     assert {row[0]: row[2:] for row in rows[1:]} == {"type": ["1", "3"], "domain": ["1", "3"]}
+
+
+def test_a_table_that_somebody_takes_away_stands_in_the_audit_log(
+    client: TestClient, session: Session, project: Project
+) -> None:
+    ada = admin(session, project).user
+    cast.sign_in(client, session, ada)
+    assert client.get(f"{AT}/people.csv").status_code == client.get(f"{AT}/progress.csv").status_code == 200
+    taken = session.scalars(sa.select(AuditEntry).where(AuditEntry.action == "table.exported").order_by(AuditEntry.id))
+    assert [(each.user_id, each.detail["table"]) for each in taken] == [
+        (ada.id, "people.csv"),
+        (ada.id, "progress.csv"),
+    ]
