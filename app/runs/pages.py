@@ -14,11 +14,12 @@ from app.core.html import page, redirect, wants_json
 from app.core.language import gettext as _
 from app.datasets.uses import TELLERS
 from app.projects.guard import Overseer, Researcher, Seat
-from app.runs import actions, forms, live, queries, results, uses
+from app.runs import actions, comparison_pages, forms, live, queries, results, uses
 from app.runs.kinds import KINDS
 from app.runs.tables import Run
 
 router = APIRouter(prefix="/projects/{slug}/runs")
+router.include_router(comparison_pages.router)
 TELLERS.append(uses.uses_of)
 Line = Annotated[str, Query(max_length=200)]
 Number = Annotated[int, Query(ge=0, lt=2**63)]

@@ -56,6 +56,25 @@ def run(session: Session, seat: Seat, run_id: int) -> Run:
     return found
 
 
+def runs_of_ids(session: Session, seat: Seat, ids: list[int]) -> list[Run]:
+    """These runs of the project, in this order, with what they read. Raises NotFound where one is not the project's."""
+    found = session.scalars(
+        sa.select(Run)
+        .options(
+            joinedload(Run.author),
+            joinedload(Run.cancellation),
+            selectinload(Run.inputs).joinedload(RunInput.dataset),
+            selectinload(Run.inputs).joinedload(RunInput.from_run),
+        )
+        .where(Run.id.in_(ids), Run.project_id == seat.project.id)
+    )
+    known = {each.id: each for each in found}
+    for number in ids:
+        if number not in known:
+            raise NotFound(_("There is no such run in this project."), f"run {number}")
+    return [known[number] for number in ids]
+
+
 def dataset(session: Session, seat: Seat, dataset_id: int) -> Dataset:
     """The project's dataset. Raises NotFound."""
     found = session.scalar(sa.select(Dataset).where(Dataset.id == dataset_id, Dataset.project_id == seat.project.id))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.core.errors import Conflict, Invalid
+from app.core.language import N_
 
 
 class UnknownRecipe(Invalid):
@@ -47,6 +48,16 @@ class RunEnded(Conflict):
 
 class NotResumable(Conflict):
     """Only a run that failed or was cancelled can go on."""
+
+
+class NotANumber(Invalid):
+    """Something else than the number of a run stands where runs are chosen."""
+
+
+class TooManyRuns(Invalid):
+    """More runs are chosen than can be told apart in one figure."""
+
+    advice = N_("Leave some out: more curves than colours cannot be told apart.")
 
 
 class OutputMissing(Invalid):

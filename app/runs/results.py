@@ -61,11 +61,17 @@ def shown(session: Session, run: Run, after: int) -> dict[str, Any]:
     if run.result is None:
         return found
     evaluation = reading.evaluation(run)
+    found["tables"] = tables_of(run, evaluation)
     if run.recipe == "evaluate":
-        wins = evaluation.get("wins", {})
-        return found | {"tables": _sides(evaluation), "wins": wins, "outputs": reading.outputs(run)}
-    tables = [(WORDS.get(name, name), each) for name, each in evaluation.items() if _is_table(each)]
-    return found | {"tables": tables, "contradicted": contradicted(run, evaluation)}
+        return found | {"wins": evaluation.get("wins", {}), "outputs": reading.outputs(run)}
+    return found | {"contradicted": contradicted(run, evaluation)}
+
+
+def tables_of(run: Run, evaluation: dict[str, Any]) -> list[tuple[str, Any]]:
+    """The evaluation's tables of accuracies with their titles, in English: shown through `told`."""
+    if run.recipe == "evaluate":
+        return _sides(evaluation)
+    return [(WORDS.get(name, name), each) for name, each in evaluation.items() if _is_table(each)]
 
 
 def _is_table(value: Any) -> bool:
@@ -120,8 +126,12 @@ def numbers(result: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
+def is_share(name: str) -> bool:
+    """Whether a number of the summary is a share of a whole."""
+    return name.startswith("acc") or name.endswith(("accuracy", "rate"))
+
+
 def _said(name: str, value: Any) -> str:
     if isinstance(value, float):
-        share = name.startswith("acc") or name.endswith(("accuracy", "rate"))
-        return f"{value:.1%}" if share else f"{value:.3g}"
+        return f"{value:.1%}" if is_share(name) else f"{value:.3g}"
     return f"{value:,}" if isinstance(value, int) else "–" if value is None else str(value)

@@ -2,7 +2,7 @@
 import uPlot from "/static/vendor/uPlot/uPlot.esm.js";
 import { _ } from "./words.js";
 
-const SERIES = 7;
+const SERIES = 8;
 const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 // A learning rate is far below what a locale's three decimals show.
 const tickWords = (tick) => (Math.abs(tick) >= 1 ? tick.toLocaleString("en") : String(Number(tick.toPrecision(3))));

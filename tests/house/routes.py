@@ -179,6 +179,8 @@ GET    /projects/{slug}/datasets/{dataset_id:int}/download         overseer    2
 GET    /projects/{slug}/runs                                       overseer
 GET    /projects/{slug}/runs/new                                   researcher
 GET    /projects/{slug}/runs/estimate                              researcher
+GET    /projects/{slug}/runs/comparison                            overseer
+GET    /projects/{slug}/runs/comparison/curves                     overseer
 POST   /projects/{slug}/runs                                       researcher
 GET    /projects/{slug}/runs/{run_id:int}                          overseer    200 · 404
 GET    /projects/{slug}/runs/{run_id:int}/events                   overseer    200 · 404

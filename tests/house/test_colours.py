@@ -19,7 +19,7 @@ PAIRS += [("bad-ink", each, TEXT) for each in ("ground", "surface")]
 PAIRS += [(f"{tone}-ink", f"{tone}-ground", TEXT) for tone in ("accent", "good", "warn", "bad")]
 PAIRS += [("on-accent", "accent", TEXT), ("on-accent", "accent-hover", TEXT)]
 PAIRS += [("strong-line", each, EDGE) for each in ("ground", "surface")]
-PAIRS += [(f"series-{number}", "surface", EDGE) for number in (1, 2, 3, 5, 6, 7)]
+PAIRS += [(f"series-{number}", "surface", EDGE) for number in (1, 2, 3, 5, 6, 7, 8)]
 
 
 def colours(sheet: str) -> dict[str, str]:
