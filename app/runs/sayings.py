@@ -84,8 +84,11 @@ def _lines(run: Run, name: str) -> Iterator[dict[str, Any]]:
 
 def _outputs(session: Session, run: Run) -> Found:
     for row in _lines(run, "outputs.jsonl"):
-        for side in (N_("policy"), N_("base")):
-            yield row["sample"], Saying(side, row[side]["text"], row[side]["critique"], row[side]["reward"])
+        for side, of in SIDES.items():
+            yield row["sample"], Saying(of, row[side]["text"], row[side]["critique"], row[side]["reward"])
+
+
+SIDES = {"policy": N_("the policy's output"), "base": N_("its base's output")}
 
 
 def _critiques(session: Session, run: Run) -> Found:
