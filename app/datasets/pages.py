@@ -130,6 +130,7 @@ def dataset_page(
         after=after,
         more=more,
         uses=uses.uses_of(session, seat, dataset),
+        lineage=uses.drawn(session, seat, dataset),
         rule=RULES[chosen["rule"]].title,
         how=folder.how_sentences(chosen),
         formats=export.FORMATS,

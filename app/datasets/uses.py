@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from app.core.db import Session
 from app.datasets.tables import Dataset
@@ -24,6 +24,16 @@ class Use(NamedTuple):
 
 Teller = Callable[[Session, Seat, Dataset], list[Use]]
 TELLERS: list[Teller] = []
+
+
+Drawer = Callable[[Session, Seat, Dataset], Any]
+DRAWERS: list[Drawer] = []
+"""At most one: draws what the dataset came from and what came from it (`templates/runs/_lineage_graph.html`)."""
+
+
+def drawn(session: Session, seat: Seat, dataset: Dataset) -> Any:
+    """The drawing of the dataset's lineage; None where no room above draws it."""
+    return next((draw(session, seat, dataset) for draw in DRAWERS), None)
 
 
 def uses_of(session: Session, seat: Seat, dataset: Dataset) -> list[Use]:

@@ -41,6 +41,12 @@ class Block:
     title: str
     rows: list[Row]
 
+    @property
+    def places(self) -> list[int]:
+        """Which of the runs, counted from nought, left any of these figures."""
+        many = len(self.rows[0].cells) if self.rows else 0
+        return [place for place in range(many) if any(row.cells[place] is not None for row in self.rows)]
+
 
 def blocks(runs: Sequence[Run]) -> list[Block]:
     """Every figure that at least one of the runs left."""

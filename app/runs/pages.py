@@ -12,15 +12,16 @@ from app.core.db import Db, Session
 from app.core.errors import Invalid, NotFound
 from app.core.html import page, redirect, wants_json
 from app.core.language import gettext as _
-from app.datasets.uses import TELLERS
+from app.datasets.uses import DRAWERS, TELLERS
 from app.projects.guard import Overseer, Researcher, Seat
-from app.runs import actions, comparison_pages, forms, live, queries, results, uses
+from app.runs import actions, comparison_pages, forms, lineage, live, queries, results, uses
 from app.runs.kinds import KINDS
 from app.runs.tables import Run
 
 router = APIRouter(prefix="/projects/{slug}/runs")
 router.include_router(comparison_pages.router)
 TELLERS.append(uses.uses_of)
+DRAWERS.append(lineage.of_dataset)
 Line = Annotated[str, Query(max_length=200)]
 Number = Annotated[int, Query(ge=0, lt=2**63)]
 RunId = Annotated[int, Path(ge=1, lt=2**63)]
@@ -84,7 +85,9 @@ def start(request: Request, session: Db, seat: Researcher, form: Fields) -> Resp
 @router.get(RUN)
 def run_page(request: Request, session: Db, seat: Overseer, run_id: RunId, after: Number = 0) -> Response:
     run = queries.run(session, seat, run_id)
-    return page(request, "runs/run.html", run=run, **_around(session, run), **results.shown(session, run, after))
+    drawn = lineage.of_run(session, seat, run.id)
+    context = {**_around(session, run), **results.shown(session, run, after)}
+    return page(request, "runs/run.html", run=run, lineage=drawn, **context)
 
 
 def _around(session: Session, run: Run) -> dict[str, Any]:
