@@ -25,7 +25,7 @@ MOST = 60
 """Nodes of one drawing, the nearest ones."""
 
 SAMPLES, JUDGEMENTS = "samples", "judgements"
-FITS = 20
+FITS = 18
 """Narrow letters that fit into a node."""
 
 
@@ -141,14 +141,14 @@ def _dataset_node(seat: Seat, dataset: Dataset, own: Key) -> Node:
     line = _("Dataset · %(pairs)s", pairs=pairs)
     key = _dataset_key(dataset.id)
     href = f"/projects/{seat.project.slug}/datasets/{dataset.id}"
-    return Node(key, fitted(name), fitted(line, FITS + 3), _words(name, line), href, key == own)
+    return Node(key, fitted(name), fitted(line, FITS + 4), _words(name, line), href, key == own)
 
 
 def _run_node(seat: Seat, run: Run, own: Key) -> Node:
-    line = f"{told(KINDS[run.recipe].title)} · #{run.id} · {told(queries.state_of(run))}"
+    line = f"#{run.id} · {told(queries.state_of(run))} · {told(KINDS[run.recipe].title)}"
     key = _run_key(run.id)
     href = f"/projects/{seat.project.slug}/runs/{run.id}"
-    return Node(key, fitted(run.name), fitted(line, FITS + 3), _words(run.name, line), href, key == own)
+    return Node(key, fitted(run.name), fitted(line, FITS + 4), _words(run.name, line), href, key == own)
 
 
 def _words(name: str, line: str) -> str:
