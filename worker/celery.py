@@ -13,8 +13,9 @@ from app.core.jobs import DESK, ROUTES
 from app.core.settings import settings
 
 SWEEP_EVERY = 10.0  # seconds
+TIDY_EVERY = 600.0  # seconds
 
-app = Celery("assay", broker=settings().broker_url, include=["worker.jobs"])
+app = Celery("assay", broker=settings().broker_url, include=["worker.jobs", "worker.keeping"])
 app.conf.update(
     task_default_queue=DESK,
     task_routes={name: {"queue": queue} for name, queue in ROUTES.items()},
@@ -30,7 +31,10 @@ app.conf.update(
     worker_hijack_root_logger=False,
     worker_redirect_stdouts=False,  # our log lines are whole already
     broker_connection_retry_on_startup=True,
-    beat_schedule={"sweep": {"task": "sweep", "schedule": SWEEP_EVERY, "options": {"expires": SWEEP_EVERY}}},
+    beat_schedule={
+        "sweep": {"task": "sweep", "schedule": SWEEP_EVERY, "options": {"expires": SWEEP_EVERY}},
+        "tidy": {"task": "tidy_checkpoints", "schedule": TIDY_EVERY, "options": {"expires": TIDY_EVERY}},
+    },
 )
 
 

@@ -63,6 +63,12 @@ WORDS = {
     "run.started": N_("started a run"),
     "run.resumed": N_("let a run go on"),
     "run.cancelled": N_("cancelled a run"),
+    "checkpoint.promoted": N_("promoted a checkpoint"),
+    "checkpoint.withdrawn": N_("withdrew a checkpoint's standing"),
+    "checkpoint.deleted": N_("deleted a checkpoint"),
+    "checkpoint.pushed": N_("pushed a checkpoint elsewhere"),
+    "checkpoint.exported": N_("downloaded a checkpoint"),
+    "checkpoints.rule": N_("changed the rule of retention"),
     "backup.made": N_("made a backup"),
 }
 KINDS = {

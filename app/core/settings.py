@@ -48,6 +48,9 @@ class Settings(BaseSettings):
     access_log: bool = Field(False, alias="ACCESS_LOG")
     """One log line for each answered request, but for machines' own questions (health, metrics, static files)."""
 
+    push_to: str = Field("", alias="PUSH_TO")
+    """Folders and storage URLs, between commas, below which checkpoints may be pushed."""
+
     retain_days: int = Field(400, alias="RETAIN_DAYS", ge=1)
     """Days that sessions, links and tokens are kept after their end, with the addresses that they came from."""
 

@@ -173,6 +173,10 @@ def _refuse_wrong_source(session: Session, role: Role, source: Run) -> None:
             ),
             role.name,
         )
+    if queries.weights_gone(session, source.id):
+        raise WrongInput(
+            _("The checkpoint of run %(id)s, “%(name)s”, was deleted.", id=source.id, name=source.name), role.name
+        )
     if role.name == "critiques" and state == queries.DONE:
         count = queries.answers(session, source.id)
         if not count["approved"] and not count["unanswered"]:

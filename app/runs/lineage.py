@@ -10,7 +10,6 @@ from unicodedata import east_asian_width
 import sqlalchemy as sa
 from sqlalchemy.orm import joinedload
 
-from app.core import storage
 from app.core.db import Session, among
 from app.core.language import gettext as _
 from app.core.language import ngettext, told
@@ -86,16 +85,8 @@ def edges(session: Session, seat: Seat) -> list[Edge]:
         .order_by(RunInput.id)
     )
     read = [(_run_key(source) if source else _dataset_key(data or 0), _run_key(run)) for run, data, source in rows]
-    return list(dict.fromkeys([*read, *_begun_from(session, seat)]))
-
-
-def _begun_from(session: Session, seat: Seat) -> list[Edge]:
-    """A run whose base model is another run's checkpoint came from it too, though it is no input."""
-    base = Run.config["base"].astext
-    runs = str(storage.root() / "runs") + "/"
-    query = sa.select(Run.id, base).where(Run.project_id == seat.project.id, base.startswith(runs, autoescape=True))
-    found = [(re.match(r"(\d+)/", path.removeprefix(runs)), run) for run, path in session.execute(query)]
-    return [(_run_key(int(match[1])), _run_key(run)) for match, run in found if match and int(match[1]) < run]
+    begun = queries.begun_from(session, seat.project.id)
+    return list(dict.fromkeys([*read, *((_run_key(source), _run_key(run)) for source, run in begun)]))
 
 
 def _nodes(session: Session, seat: Seat, kept: set[Key], own: Key) -> list[Node]:

@@ -14,12 +14,13 @@ from app.core.html import page, redirect, wants_json
 from app.core.language import gettext as _
 from app.datasets.uses import DRAWERS, TELLERS
 from app.projects.guard import Overseer, Researcher, Seat
-from app.runs import actions, comparison_pages, forms, lineage, live, queries, results, uses
+from app.runs import actions, checkpoint_pages, comparison_pages, forms, lineage, live, queries, results, uses
 from app.runs.kinds import KINDS
 from app.runs.tables import Run
 
 router = APIRouter(prefix="/projects/{slug}/runs")
 router.include_router(comparison_pages.router)
+router.include_router(checkpoint_pages.router)
 TELLERS.append(uses.uses_of)
 DRAWERS.append(lineage.of_dataset)
 Line = Annotated[str, Query(max_length=200)]

@@ -7,12 +7,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import joinedload, selectinload
 
+from app.core import storage
 from app.core.db import Session
 from app.core.errors import NotFound
 from app.core.language import gettext as _
 from app.datasets.tables import Dataset
 from app.projects.guard import Seat
-from app.runs.tables import Approval, Cancellation, Critique, Metric, Run, RunInput
+from app.runs.registry_tables import CheckpointDeletion
+from app.runs.tables import Approval, Cancellation, Checkpoint, Critique, Metric, Run, RunInput
 
 PAGE = 50
 WAITING, RUNNING, STOPPING, DONE, FAILED, CANCELLED = "waiting", "running", "stopping", "done", "failed", "cancelled"
@@ -106,10 +108,30 @@ def usable_runs(session: Session, seat: Seat, recipe: str) -> list[Run]:
         sa.select(Run)
         .options(joinedload(Run.cancellation))
         .where(Run.project_id == seat.project.id, Run.recipe == recipe)
+        .where(~sa.exists().where(Checkpoint.run_id == Run.id, CheckpointDeletion.checkpoint_id == Checkpoint.id))
         .order_by(Run.id.desc())
         .limit(200)
     )
     return [each for each in found if state_of(each) in (WAITING, RUNNING, DONE)]
+
+
+def begun_from(session: Session, project_id: int) -> list[tuple[int, int]]:
+    """(earlier run, later run) wherever a run's base model lies in the folder of an earlier one: no input, but it came
+    from it.
+    """
+    base, folders = Run.config["base"].astext, f"{storage.root() / 'runs'}/"
+    query = sa.select(Run.id, base).where(Run.project_id == project_id, base.startswith(folders, autoescape=True))
+    found = [(path.removeprefix(folders).partition("/")[0], run) for run, path in session.execute(query)]
+    return [(int(source), run) for source, run in found if source.isdecimal() and int(source) < run]
+
+
+def weights_gone(session: Session, run_id: int) -> bool:
+    """Whether the run's checkpoint was deleted. It is held until the transaction ends, so that nobody deletes it while
+    a run that reads it is started.
+    """
+    session.execute(sa.select(Checkpoint.id).where(Checkpoint.run_id == run_id).with_for_update(read=True))
+    gone = sa.select(CheckpointDeletion.id).join(Checkpoint).where(Checkpoint.run_id == run_id)
+    return session.scalar(gone.limit(1)) is not None
 
 
 def latest_progress(session: Session, run_ids: list[int]) -> dict[int, dict[str, Any]]:

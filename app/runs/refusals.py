@@ -60,6 +60,48 @@ class TooManyRuns(Invalid):
     advice = N_("Leave some out: more curves than colours cannot be told apart.")
 
 
+class CheckpointGone(Conflict):
+    """The checkpoint's weights were deleted."""
+
+
+class ReasonMissing(Invalid):
+    """What others will ask about later was given no reason."""
+
+
+class AlreadyStands(Conflict):
+    """The checkpoint has this standing already."""
+
+
+class NotPromoted(Conflict):
+    """The checkpoint has no standing that could be withdrawn."""
+
+
+class CheckpointIsCurrent(Conflict):
+    """A current checkpoint is not deleted."""
+
+    advice = N_("Make another one current first, or withdraw its standing.")
+
+
+class CheckpointInUse(Conflict):
+    """Something that goes on needs the checkpoint."""
+
+    advice = N_("Wait until they have ended or cancel them; an adapter needs its base for as long as it is there.")
+
+
+class BadRule(Invalid):
+    """A rule of retention that cannot be meant."""
+
+
+class BadTarget(Invalid):
+    """A place to which checkpoints are not pushed here."""
+
+
+class TargetTaken(Conflict):
+    """Something else lies at the place already."""
+
+    advice = N_("Choose another name: nothing is overwritten.")
+
+
 class OutputMissing(Invalid):
     """A run ended well without leaving what its recipe leaves."""
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.accounts.tables import User
 from app.core.db import Base, Id, Moment
 from app.datasets.tables import Dataset
+from app.runs.registry_tables import CheckpointDeletion, Promotion, Push
 
 
 class Run(Base):
@@ -103,6 +104,9 @@ class Checkpoint(Base):
     sha256: Mapped[str]
     created_at: Mapped[Moment]
     run: Mapped[Run] = relationship(back_populates="checkpoints")
+    promotions: Mapped[list[Promotion]] = relationship(order_by="Promotion.id", back_populates="checkpoint")
+    pushes: Mapped[list[Push]] = relationship(order_by="Push.id", back_populates="checkpoint")
+    deletion: Mapped[CheckpointDeletion | None] = relationship(back_populates="checkpoint")
     __table_args__ = (sa.UniqueConstraint("run_id", "path"),)
 
 

@@ -181,6 +181,16 @@ GET    /projects/{slug}/runs/new                                   researcher
 GET    /projects/{slug}/runs/estimate                              researcher
 GET    /projects/{slug}/runs/comparison                            overseer
 GET    /projects/{slug}/runs/comparison/curves                     overseer
+GET    /projects/{slug}/runs/checkpoints                           overseer
+GET    /projects/{slug}/runs/checkpoints/retention                 researcher
+POST   /projects/{slug}/runs/checkpoints/retention                 researcher
+GET    /projects/{slug}/runs/checkpoints/{checkpoint_id:int}       overseer    200 · 404
+POST   /projects/{slug}/runs/checkpoints/{checkpoint_id:int}/promotions  researcher  303 · 404
+POST   /projects/{slug}/runs/checkpoints/{checkpoint_id:int}/withdrawal  researcher  409 · 404
+POST   /projects/{slug}/runs/checkpoints/{checkpoint_id:int}/pushes  researcher  422 · 404
+GET    /projects/{slug}/runs/checkpoints/{checkpoint_id:int}/download  researcher  200 · 404
+GET    /projects/{slug}/runs/checkpoints/{checkpoint_id:int}/deletion  researcher  200 · 404
+POST   /projects/{slug}/runs/checkpoints/{checkpoint_id:int}/deletion  researcher  303 · 404
 POST   /projects/{slug}/runs                                       researcher
 GET    /projects/{slug}/runs/{run_id:int}                          overseer    200 · 404
 GET    /projects/{slug}/runs/{run_id:int}/events                   overseer    200 · 404

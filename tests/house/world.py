@@ -26,6 +26,7 @@ from app.projects import queries
 from app.projects.guard import Seat
 from app.projects.tables import Membership, Project
 from app.runs import actions as runs
+from app.runs.tables import Checkpoint
 from app.samples import pieces, renditions, staging
 from app.tasks import actions as tasks
 from app.tasks import flags, gold, people
@@ -106,6 +107,7 @@ def _fill(session: Session, project: Project, author: User) -> tuple[Ids, Ids, d
     example = gold.make(session, boss, free[0].id, "practice", scores, [], 1, "It names everything.")
     people.pause(session, boss, bea.user.id, "Hurried")
     dataset = datasets.freeze(session, seats["researcher"], "first", held_out_share=0)
+    run_id = _ended_run(session, seats["researcher"], dataset.id)
     own = {
         "task_id": held.task_id,
         "annotation_id": mine.id,
@@ -115,7 +117,8 @@ def _fill(session: Session, project: Project, author: User) -> tuple[Ids, Ids, d
         "gold_id": example.id,
         "reannotation_id": order.id,
         "dataset_id": dataset.id,
-        "run_id": _ended_run(session, seats["researcher"], dataset.id),
+        "run_id": run_id,
+        "checkpoint_id": _checkpoint(session, run_id),
         "token": _upload(seats["admin"]),
         "pieces_token": pieces.begin(seats["admin"], pieces.About(name="some.jsonl", size=9))[0],
         "place": 0,
@@ -145,6 +148,17 @@ def _ended_run(session: Session, seat: Seat, dataset_id: int) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "log.txt").write_text("step 1\n")
     return run.id
+
+
+def _checkpoint(session: Session, run_id: int) -> int:
+    """As if the run had left one."""
+    row = Checkpoint(run_id=run_id, kind="reward", path="output/checkpoint", sha256="0" * 64)
+    session.add(row)
+    session.flush()
+    folder = storage.run_folder(run_id) / row.path
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "meta.json").write_text("{}")
+    return row.id
 
 
 def _upload(seat: Seat) -> str:
