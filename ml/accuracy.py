@@ -21,12 +21,17 @@ def margins_of(dataset: Dataset, samples: Iterable[Sample], values: Mapping[Key,
 
 
 def accuracies(margins: Mapping[Pair, float], samples: Mapping[str, Sample]) -> dict[str, Any]:
-    """ACC and ACC+, overall, by RewardBench's category, question type and domain. A margin of 0 is not right."""
+    """ACC and ACC+, overall, by RewardBench's category, question type and domain. A margin of 0 is not right.
+
+    `by_sample` counts right pairs and pairs of each sample: what intervals and paired comparisons are made of, since
+    the pairs of one sample are not independent.
+    """
     return {
         "overall": _of(margins),
         "by_category": _by(margins, lambda pair: category_of(samples[pair.sample])),
         "by_question_type": _by(margins, lambda pair: samples[pair.sample].question_type),
         "by_domain": _by(margins, lambda pair: samples[pair.sample].domain),
+        "by_sample": {sample: [sum(marks), len(marks)] for sample, marks in _marks(margins).items()},
     }
 
 
@@ -41,9 +46,7 @@ def _by(margins: Mapping[Pair, float], kind_of: Callable[[Pair], str]) -> dict[s
 
 
 def _of(margins: Mapping[Pair, float]) -> dict[str, Any]:
-    right: dict[str, list[bool]] = {}
-    for pair, margin in margins.items():
-        right.setdefault(pair.sample, []).append(margin > 0)
+    right = _marks(margins)
     return {
         "acc": _share([each for sample in right.values() for each in sample]),
         "acc_plus": _share([all(sample) for sample in right.values()]),
@@ -51,6 +54,14 @@ def _of(margins: Mapping[Pair, float]) -> dict[str, Any]:
         "samples": len(right),
         "mean_margin": sum(margins.values()) / len(margins) if margins else None,
     }
+
+
+def _marks(margins: Mapping[Pair, float]) -> dict[str, list[bool]]:
+    """Sample → whether each of its pairs is right."""
+    right: dict[str, list[bool]] = {}
+    for pair, margin in margins.items():
+        right.setdefault(pair.sample, []).append(margin > 0)
+    return right
 
 
 def _share(marks: Sequence[bool]) -> float | None:

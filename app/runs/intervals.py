@@ -3,9 +3,11 @@ many independent ones they are worth."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
+
+from scipy.stats import t
 
 Z = 1.959963984540054
 """The normal distribution's quantile of a two-sided interval of 95 %."""
@@ -19,6 +21,21 @@ class Share:
     low: float
     high: float
     of: int
+
+
+@dataclass(frozen=True)
+class Gain:
+    """A difference of two shares over the same pairs, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+    of: int
+
+    @property
+    def sure(self) -> bool:
+        """Whether the interval leaves nought out."""
+        return not self.low <= 0 <= self.high
 
 
 def wilson(share: float, many: float) -> tuple[float, float]:
@@ -38,25 +55,48 @@ def counted(share: float, of: int, worth: float | None = None) -> Share:
     return Share(share, low, high, of)
 
 
-def clustered(groups: Iterable[Sequence[bool]]) -> Share | None:
-    """The share of right marks of grouped ones, such as a sample's pairs; None where there are none.
+Counts = Mapping[str, Sequence[int]]
+"""Sample → how many of its pairs are right, and how many it has."""
 
-    The number of marks is divided by the design effect of the groups, and Wilson's interval taken at that (Korn and
+
+def clustered(counts: Counts) -> Share | None:
+    """The share of right pairs of grouped ones; None where there are none.
+
+    The number of pairs is divided by the design effect of the groups, and Wilson's interval taken at that (Korn and
     Graubard 1998, Survey Methodology 24). Where all are right or all wrong, a group counts once.
     """
-    sizes = [(sum(group), len(group)) for group in groups if len(group)]
-    marks = sum(size for _right, size in sizes)
+    groups = [(right, size) for right, size in counts.values() if size]
+    marks = sum(size for _right, size in groups)
     if not marks:
         return None
-    share = sum(right for right, _size in sizes) / marks
-    return counted(share, marks, _worth(sizes, share, marks))
+    share = sum(right for right, _size in groups) / marks
+    return counted(share, marks, _worth(groups, share, marks))
 
 
-def _worth(sizes: list[tuple[int, int]], share: float, marks: int) -> float:
+def _worth(groups: Sequence[tuple[int, int]], share: float, marks: int) -> float:
     """How many independent marks the grouped ones are worth: at least one a group, at most all."""
-    many = len(sizes)
+    many = len(groups)
     if many < 2 or share in (0.0, 1.0):
         return many
-    spread = many / (many - 1) * sum((right - share * size) ** 2 for right, size in sizes) / marks**2
-    worth = share * (1 - share) / spread if spread else marks
-    return min(marks, max(many, worth))
+    spread = _spread([(right - share * size) for right, size in groups], marks)
+    return min(marks, max(many, share * (1 - share) / spread if spread else marks))
+
+
+def _spread(deviations: Sequence[float], marks: int) -> float:
+    """The variance of a share over `marks` marks, from each group's sum of deviations from it."""
+    many = len(deviations)
+    return many / (many - 1) * sum(each**2 for each in deviations) / marks**2
+
+
+def gain(before: Counts, after: Counts) -> Gain | None:
+    """How much larger the share of right pairs is in `after`, over the samples that both counted alike; None where
+    these are fewer than two. Samples are compared with themselves, so what is hard for both does not blur it.
+    """
+    both = [key for key in before if key in after and before[key][1] == after[key][1] > 0]
+    if len(both) < 2:
+        return None
+    marks = sum(before[key][1] for key in both)
+    steps = [(after[key][0] - before[key][0], before[key][1]) for key in both]
+    value = sum(step for step, _size in steps) / marks
+    half = float(t.ppf(0.975, len(both) - 1)) * sqrt(_spread([step - value * size for step, size in steps], marks))
+    return Gain(value, max(-1.0, value - half), min(1.0, value + half), marks)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
-from app.core import storage
 from app.core.language import N_, told
 from app.core.language import gettext as _
 from app.runs import reading, results
-from app.runs.intervals import Share, clustered, counted
-from app.runs.kinds import read_jsonl
+from app.runs.intervals import Counts, Gain, Share, clustered, counted, gain
 from app.runs.tables import Run
 
 OVERALL = N_("all")
@@ -22,16 +19,17 @@ PARTS = ("by_category", "by_question_type", "by_domain")
 
 @dataclass(frozen=True)
 class Row:
-    """One figure of every run, in the order of the runs: a share with its interval, a text, or None."""
+    """One figure of every run, in the order of the runs: a share or a gain with its interval, a text, or None."""
 
     label: str
-    cells: list[Share | str | None]
+    cells: list[Share | Gain | str | None]
 
     @property
     def unlike(self) -> bool:
-        """Whether two runs' intervals do not meet, so that they surely differ in this."""
+        """Whether runs surely differ in this: two shares' intervals do not meet, or a gain's leaves nought out."""
         shares = [cell for cell in self.cells if isinstance(cell, Share)]
-        return any(a.high < b.low for a in shares for b in shares)
+        gains = [cell for cell in self.cells if isinstance(cell, Gain)]
+        return any(a.high < b.low for a in shares for b in shares) or any(each.sure for each in gains)
 
 
 @dataclass(frozen=True)
@@ -48,16 +46,43 @@ class Block:
         return [place for place in range(many) if any(row.cells[place] is not None for row in self.rows)]
 
 
+@dataclass(frozen=True)
+class Told:
+    """What one run says under one heading: label → share, and its counts by sample where it left them."""
+
+    shares: dict[str, Share]
+    counts: Counts
+
+
 def blocks(runs: Sequence[Run]) -> list[Block]:
     """Every figure that at least one of the runs left."""
-    said = [_shares(run) for run in runs]
+    said = [_told(run) for run in runs]
     titles = dict.fromkeys(title for one in said for title in one)
-    found = [Block(title, _rows([one.get(title, {}) for one in said])) for title in titles]
+    found = [_block(runs, title, [one.get(title) for one in said]) for title in titles]
     numbers = [_numbers(run, bool(one)) for run, one in zip(runs, said, strict=True)]
     return [block for block in (*found, Block(_("Other figures"), _rows(numbers))) if block.rows]
 
 
-def _rows(columns: Sequence[dict[str, Any]]) -> list[Row]:
+def _block(runs: Sequence[Run], title: str, columns: Sequence[Told | None]) -> Block:
+    rows = _rows([column.shares if column else {} for column in columns])
+    gains = _gains(runs, columns)
+    return Block(title, [*rows[:1], *gains, *rows[1:]])
+
+
+def _gains(runs: Sequence[Run], columns: Sequence[Told | None]) -> list[Row]:
+    """Each run's gain over the first that counted the same pairs."""
+    first = next((place for place, column in enumerate(columns) if column and column.counts), None)
+    if first is None:
+        return []
+    before = columns[first]
+    cells: list[Share | Gain | str | None] = [
+        gain(before.counts, column.counts) if before and column and place > first else None
+        for place, column in enumerate(columns)
+    ]
+    return [Row(_("ACC, gain over #%(id)s", id=runs[first].id), cells)] if any(cells) else []
+
+
+def _rows(columns: Sequence[Mapping[str, Share | str]]) -> list[Row]:
     labels = dict.fromkeys(label for column in columns for label in column)
     return [Row(label, [column.get(label) for column in columns]) for label in labels]
 
@@ -68,48 +93,35 @@ def _numbers(run: Run, has_shares: bool) -> dict[str, str]:
     return dict(results.numbers(left))
 
 
-def _shares(run: Run) -> dict[str, dict[str, Share]]:
-    """Heading → label → share."""
+def _told(run: Run) -> dict[str, Told]:
+    """Heading → what the run says under it."""
     if run.result is None:
         return {}
     evaluation = reading.evaluation(run)
     tables = results.tables_of(run, evaluation)
     found = {_("Accuracy, %(title)s", title=told(title)): _table(table) for title, table in tables}
-    if run.recipe == "score":
-        found |= _scored(run)
     if wins := _wins(evaluation.get("wins") or {}):
-        found[_("Policy against base")] = {_("Win rate"): wins}
-    return {title: rows for title, rows in found.items() if rows}
+        found[_("Policy against base")] = Told({_("Win rate"): wins}, {})
+    return {title: one for title, one in found.items() if one.shares}
 
 
-def _table(table: dict[str, Any]) -> dict[str, Share]:
-    """ACC and ACC+ over all and by part. Only counts are left here, so each sample's pairs are taken for one draw: the
-    interval is never too narrow."""
+def _table(table: dict[str, Any]) -> Told:
+    """ACC and ACC+ over all and by part. Where only sums are left, each sample's pairs are taken for one draw, so that
+    the interval is never too narrow.
+    """
     part: dict[str, Any] = next((table[name] for name in PARTS if table.get(name)), {})
+    counts: Counts = table.get("by_sample", {})
     found: dict[str, Share] = {}
     for name, row in {OVERALL: table["overall"], **part}.items():
         if row["pairs"] and row["acc"] is not None:
-            found[_label("ACC", name)] = counted(row["acc"], row["pairs"], row["samples"])
+            exact = clustered(counts) if name == OVERALL else None
+            found[_label("ACC", name)] = exact or counted(row["acc"], row["pairs"], row["samples"])
             found[_label("ACC+", name)] = counted(row["acc_plus"], row["samples"])
-    return found
+    return Told(found, counts)
 
 
 def _label(measure: str, part: str) -> str:
     return measure if part == OVERALL else f"{measure}, {told(part)}"
-
-
-def _scored(run: Run) -> dict[str, dict[str, Share]]:
-    """A score run left every pair's margin, so the interval of all pairs is computed from the samples themselves."""
-    rows = read_jsonl(storage.run_folder(run.id) / "output" / "margins.jsonl", MOST_PAIRS)
-    known = [row for row in rows if row["margin"] is not None]
-    known.sort(key=lambda row: str(row["sample"]))
-    groups = [[row["margin"] > 0 for row in sample] for _key, sample in groupby(known, lambda row: row["sample"])]
-    share = clustered(groups)
-    return {_("Accuracy, all scored pairs"): {"ACC": share}} if share else {}
-
-
-MOST_PAIRS = 200_000
-"""Lines of margins that a page reads."""
 
 
 def _wins(wins: dict[str, Any]) -> Share | None:

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from app.core import storage
 from app.runs import comparing, curves, outcomes, sayings
-from app.runs.intervals import Share
+from app.runs.intervals import Gain, Share
 from app.runs.refusals import NotANumber, TooManyRuns
 from app.runs.tables import Metric, Run
 from tests import cast
@@ -107,15 +107,19 @@ def test_shares_stand_beside_each_other_with_intervals_and_are_apart_where_these
     assert [(row.label, row.cells) for row in found["Other figures"]] == [("Steps", ["5", "5", None])]
 
 
-def test_a_score_runs_interval_is_counted_over_its_pairs(story: stories.Story) -> None:
-    run = story.start("score", config={}, inputs={"dataset": story.dataset.id, "reward": reward(story).id})
-    leave(run, "margins.jsonl", *[{"sample": f"s{n // 2}", "margin": 1.0 if n % 2 else -1.0} for n in range(40)])
-    leave(run, "evaluation.json", {"train": accuracy(0.5, 20)})
-    run.result = {"accuracy": 0.5}
-    stories.end(story.session, run)
-    blocks = {block.title: block.rows for block in outcomes.blocks([run])}
-    (row,) = blocks["Accuracy, all scored pairs"]
-    assert isinstance(row.cells[0], Share) and row.cells[0].of == 40
+def test_runs_that_counted_the_same_pairs_are_compared_pair_by_pair(story: stories.Story) -> None:
+    runs = [reward(story), reward(story)]
+    for run, right in zip(runs, (2, 3), strict=True):
+        table = accuracy(right / 6) | {"by_sample": {f"s{n}": [right, 6] for n in range(10)}}
+        leave(run, "evaluation.json", {"given": table})
+        run.result = {"accuracy": right / 6}
+        stories.end(story.session, run)
+    rows = outcomes.blocks(runs)[0].rows
+    assert [row.label for row in rows[:2]] == ["ACC", f"ACC, gain over #{runs[0].id}"]
+    none, found = rows[1].cells
+    assert none is None and isinstance(found, Gain)
+    assert found.value == pytest.approx(1 / 6)
+    assert rows[1].unlike and not rows[0].unlike, "what two intervals leave open, the same samples decide"
 
 
 def test_a_curve_keeps_what_a_resumed_run_said_last_and_a_gap_where_it_was_not_finite(story: stories.Story) -> None:
