@@ -275,7 +275,7 @@ def _person(session: Session, email: str) -> User:
         else sa.select(User).where(User.is_admin).order_by(User.id)
     )
     if (found := session.scalar(query.limit(1))) is None:
-        raise Refusal("Nobody with this address has an account.", email or "admin", "Name a person by --as.")
+        raise Refusal("Nobody with this address has an account.", email or "an admin")
     return found
 
 

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from ml import generation, packing, without_torchvision
+from ml import attention, generation, packing, without_torchvision
 from ml.config import Config
 from ml.encoding import Encoder, Prefix, Suffix
 from ml.errors import BaseModelNotFound, ConfigError
@@ -49,7 +49,9 @@ class VisionLanguage:
         self._forward_takes = set(inspect.signature(net.model.forward).parameters)
         self.unpackable = packing.why_not(net)
         """Why responses cannot share a row with this family, in words; empty where they can."""
-        if self.unpackable:
+        if not self.unpackable:
+            attention.use(net)
+        else:
             print(f"each response gets a row of its own: {self.unpackable}", file=sys.stderr)
 
     @property

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ml import attention
 from ml.encoding import Prefix, Suffix
 
 PADDING = -1
@@ -91,6 +92,7 @@ def packed(
         for prefix, each in zip(prefixes, suffixes, strict=True)
     ]
     width = max(len(row) for row in ids)
+    layouts = [attention.layout(len(p.ids), each, device) for p, each in zip(prefixes, lengths, strict=True)]
     segments = torch.stack([segments_of(len(p.ids), each, width) for p, each in zip(prefixes, lengths, strict=True)])
     reads = _Reads()
     for row, (prefix, each) in enumerate(zip(prefixes, suffixes, strict=True)):
@@ -102,7 +104,7 @@ def packed(
     owners = list(range(len(prefixes)))
     return Rows(
         input_ids=padded(ids, width, pad, device),
-        attention_mask=visible(segments).to(device),
+        attention_mask=attention.attach(visible(segments).to(device), layouts),
         positions=stacked([behind(own, each, width) for own, each in zip(positions, lengths, strict=True)], device),
         token_types=_types(prefixes, owners, [len(row) for row in ids], width, device),
         owners=owners,

@@ -69,11 +69,14 @@ WORDS = {
     "checkpoint.pushed": N_("pushed a checkpoint elsewhere"),
     "checkpoint.exported": N_("downloaded a checkpoint"),
     "checkpoints.rule": N_("changed the rule of retention"),
+    "assessments.offered": N_("offered a reward model's assessments to reviewers"),
+    "assessments.withdrawn": N_("withdrew a reward model's assessments"),
     "backup.made": N_("made a backup"),
 }
 KINDS = {
     "annotation": N_("annotation"),
     "annotations": N_("annotations"),
+    "assessments": N_("assessments"),
     "backup": N_("backup"),
     "dataset": N_("dataset"),
     "flag": N_("flag"),

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased, joinedload, selectinload
 
+from app.annotations.contradiction import STRONG, order_of
 from app.annotations.disagreement import level
 from app.annotations.selecting import NOTHING, is_flagged
 from app.annotations.tables import BY_RULE, STATES, Annotation, Disagreement, Review, Revision, Waiting
@@ -21,11 +22,11 @@ PAGE = 50
 State = Literal[
     "waiting", "unselected", "accepted", "by_rule", "corrected", "returned", "rejected", "adjudicated", "set_aside"
 ]
-Order = Literal["oldest", "newest", "disagreement"]
+Order = Literal["oldest", "newest", "disagreement", "contradiction"]
 WORDS: dict[str, str] = {"unselected": N_("not selected"), "by_rule": BY_RULE, "set_aside": N_("set aside")}
 """States whose name in addresses is not what people read."""
 
-_value = sa.func.coalesce(Disagreement.value, -1.0)
+_apart = sa.func.coalesce(Disagreement.value, -1.0)
 """Samples that only one person judged come last."""
 
 
@@ -52,7 +53,7 @@ class Look:
 
 
 class Place(NamedTuple):
-    """Where a line stands in an order: its disagreement (−1 for none) and its annotation's id."""
+    """Where a line stands in an order: what it is ordered by (−1 for none) and its annotation's id."""
 
     value: float
     annotation: int
@@ -76,15 +77,23 @@ class Line(NamedTuple):
     annotation: Annotation
     others: int
     disagreement: float | None
+    contradiction: float
+    """By the reward model that is offered; −1 where it has no opinion."""
     why: list[str]
+    order: Order
 
     @property
     def heat(self) -> int | None:
         return None if self.disagreement is None else level(self.disagreement)
 
     @property
+    def is_contradicted(self) -> bool:
+        return self.contradiction >= STRONG
+
+    @property
     def place(self) -> Place:
-        return Place(-1.0 if self.disagreement is None else self.disagreement, self.annotation.id)
+        apart = -1.0 if self.disagreement is None else self.disagreement
+        return Place(self.contradiction if self.order == "contradiction" else apart, self.annotation.id)
 
 
 def lines(session: Session, seat: Seat, look: Look, after: Place | None = None, limit: int = PAGE) -> list[Line]:
@@ -95,24 +104,31 @@ def lines(session: Session, seat: Seat, look: Look, after: Place | None = None, 
         .where(others.sample_id == Annotation.sample_id, others.id != Annotation.id)
         .scalar_subquery()
     )
-    query = _after(_looked_for(seat, look), look.order, after).order_by(*_ordered(look.order)).limit(limit)
+    against = order_of(session, seat.project.id)
+    value = against if look.order == "contradiction" else _apart
+    query = (
+        _after(_looked_for(seat, look), look.order, value, after).order_by(*_ordered(look.order, value)).limit(limit)
+    )
     whole = [
         joinedload(Annotation.user),
         joinedload(Annotation.sample).selectinload(Sample.media),
         selectinload(Annotation.revisions).joinedload(Revision.review),
     ]
-    rows = session.execute(query.with_only_columns(Annotation, beside, Disagreement.value, _why(look)).options(*whole))
-    return [Line(annotation, many, value, why) for annotation, many, value, why in rows]
+    columns = (Annotation, beside, Disagreement.value, against, _why(look))
+    rows = session.execute(query.with_only_columns(*columns).options(*whole))
+    return [Line(each, many, apart, against, why, look.order) for each, many, apart, against, why in rows]
 
 
 def following(session: Session, seat: Seat, look: Look, annotation: Annotation) -> int | None:
     """The next one after an annotation that the seat may judge, going round to the start."""
-    value = session.scalar(sa.select(Disagreement.value).where(Disagreement.sample_id == annotation.sample_id))
-    place = Place(-1.0 if value is None else value, annotation.id)
+    value = order_of(session, seat.project.id) if look.order == "contradiction" else _apart
+    at = sa.select(value).select_from(Annotation).where(Annotation.id == annotation.id)
+    own = session.scalar(at.outerjoin(Disagreement, Disagreement.sample_id == Annotation.sample_id))
+    place = Place(-1.0 if own is None else own, annotation.id)
     query = _looked_for(seat, look).with_only_columns(Annotation.id)
     query = query.where(Annotation.user_id != seat.user.id, Annotation.id != annotation.id)
-    query = query.order_by(*_ordered(look.order)).limit(1)
-    ahead: int | None = session.scalar(_after(query, look.order, place))
+    query = query.order_by(*_ordered(look.order, value)).limit(1)
+    ahead: int | None = session.scalar(_after(query, look.order, value, place))
     return ahead or session.scalar(query)
 
 
@@ -185,18 +201,20 @@ def _why(look: Look) -> Any:
     return Waiting.why if look.state in ("waiting", "unselected") else NOTHING
 
 
-def _ordered(order: Order) -> list[Any]:
-    if order == "disagreement":
-        return [_value.desc(), Annotation.id]
+def _ordered(order: Order, value: Any) -> list[Any]:
+    if order in ("disagreement", "contradiction"):
+        return [value.desc(), Annotation.id]
     return [Annotation.id.desc() if order == "newest" else Annotation.id]
 
 
-def _after(query: sa.Select[*tuple[Any, ...]], order: Order, place: Place | None) -> sa.Select[*tuple[Any, ...]]:
+def _after(
+    query: sa.Select[*tuple[Any, ...]], order: Order, value: Any, place: Place | None
+) -> sa.Select[*tuple[Any, ...]]:
     if place is None:
         return query
     if order == "newest":
         return query.where(Annotation.id < place.annotation)
     if order == "oldest":
         return query.where(Annotation.id > place.annotation)
-    same = sa.and_(_value == place.value, Annotation.id > place.annotation)
-    return query.where(sa.or_(_value < place.value, same))
+    same = sa.and_(value == place.value, Annotation.id > place.annotation)
+    return query.where(sa.or_(value < place.value, same))

@@ -9,7 +9,7 @@ import orjson
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import Response
 
-from app.annotations import comparison, desk, looking, queries, reviewing, rules
+from app.annotations import comparison, contradiction, desk, looking, queries, reviewing, rules
 from app.annotations.looking import Look, Order, Place, State
 from app.annotations.refusals import BadReview
 from app.annotations.schemas import DraftContent
@@ -18,6 +18,7 @@ from app.core.db import Db
 from app.core.html import page, redirect
 from app.core.language import gettext as _
 from app.projects.guard import Overseer, Reviewer
+from app.samples import assessments
 from app.tasks.record_tables import GoldCheck
 from app.tasks.tables import FLAG_KINDS
 
@@ -59,6 +60,7 @@ def queue(
         flag_kinds=FLAG_KINDS,
         names=NAMES,
         may_judge="reviewer" in seat.roles,
+        offered=assessments.standing(session, seat.project.id),
     )
 
 
@@ -88,6 +90,7 @@ def review_page(request: Request, session: Db, seat: Overseer, annotation_id: in
         disagreement=comparison.of(annotation, others),
         why=looking.why_waiting(session, annotation),
         names=NAMES,
+        second=contradiction.beside(session, seat, annotation, shown),
         gold=queries.gold(session, annotation.sample_id),
         gold_check=session.get(GoldCheck, annotation.task_id),
         decided=queries.adjudication(session, annotation.sample_id),

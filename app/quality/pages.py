@@ -8,27 +8,17 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
-from app.accounts.log import audit
 from app.core.db import Db, Session, now
 from app.core.errors import NotFound
 from app.core.html import page
 from app.core.language import gettext as _
-from app.projects.guard import Seat, needs
-from app.quality import agreement, charts, people, queries, reports, sheets
+from app.projects.guard import Seat
+from app.quality import agreement, charts, model_pages, people, queries, reports, sheets
 from app.quality.reports import Filters
+from app.quality.seats import Taker, Watcher
 
 router = APIRouter(prefix="/projects/{slug}/quality")
-Watcher = Annotated[Seat, Depends(needs("admin", "reviewer"))]
-
-
-def _noted(request: Request, session: Db, seat: Watcher) -> Seat:
-    """The seat of somebody who takes a table with them: what leaves the platform stands in the audit log."""
-    table = request.url.path.rsplit("/quality/", 1)[-1]
-    audit(session, seat.user, "table.exported", f"project {seat.project.id}", seat.project.id, table=table)
-    return seat
-
-
-Taker = Annotated[Seat, Depends(_noted)]
+router.include_router(model_pages.router)
 Word = Annotated[str, Query(max_length=60)]
 By = Literal["type", "domain", "cluster", "week"]
 Id = Annotated[int, Query(ge=0, lt=2**63)]

@@ -14,9 +14,21 @@ from app.core.html import page, redirect, wants_json
 from app.core.language import gettext as _
 from app.datasets.uses import DRAWERS, TELLERS
 from app.projects.guard import Overseer, Researcher, Seat
-from app.runs import actions, checkpoint_pages, comparison_pages, forms, lineage, live, queries, results, uses
+from app.runs import (
+    actions,
+    checkpoint_pages,
+    comparison_pages,
+    forms,
+    lineage,
+    live,
+    offering,
+    queries,
+    results,
+    uses,
+)
 from app.runs.kinds import KINDS
 from app.runs.tables import Run
+from app.samples import assessments
 
 router = APIRouter(prefix="/projects/{slug}/runs")
 router.include_router(comparison_pages.router)
@@ -101,6 +113,7 @@ def _around(session: Session, run: Run) -> dict[str, Any]:
         "progress": queries.latest_progress(session, [run.id]).get(run.id),
         "samples": queries.last_of_kind(session, run.id, "sample", 12),
         "readers": queries.readers_of(session, run.id),
+        "offered": assessments.standing(session, run.project_id) if run.recipe == "score" else None,
     }
 
 
@@ -143,6 +156,18 @@ def resume(session: Db, seat: Researcher, run_id: RunId) -> Response:
 @router.post(RUN + "/clones")
 def clone(session: Db, seat: Researcher, run_id: RunId) -> Response:
     return redirect(_address(seat, actions.clone(session, seat, run_id).id))
+
+
+@router.post(RUN + "/offer")
+def offer(session: Db, seat: Researcher, run_id: RunId) -> Response:
+    offering.offer(session, seat, run_id)
+    return redirect(f"{_address(seat, run_id)}#offer")
+
+
+@router.post(RUN + "/offer-withdrawal")
+def withdraw_offer(session: Db, seat: Researcher, run_id: RunId) -> Response:
+    offering.withdraw(session, seat, run_id)
+    return redirect(f"{_address(seat, run_id)}#offer")
 
 
 @router.post(RUN + "/approvals")

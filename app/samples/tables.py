@@ -125,3 +125,34 @@ class Import(Base):
         sa.UniqueConstraint("token", "dry"),
         sa.Index("ix_imports_waiting", "id", postgresql_where=sa.text("ended_at IS NULL")),
     )
+
+
+class Assessment(Base):
+    """What a reward model made of a response: its reward and critique, from a score run whose results are offered."""
+
+    __tablename__ = "assessments"
+    id: Mapped[Id]
+    run_id: Mapped[int] = mapped_column(sa.BigInteger)
+    """The score run; runs are a room above, so that this is its number and no foreign key."""
+    sample_id: Mapped[int] = mapped_column(sa.ForeignKey("samples.id", ondelete="CASCADE"), index=True)
+    response_id: Mapped[int] = mapped_column(sa.ForeignKey("responses.id", ondelete="CASCADE"), index=True)
+    reward: Mapped[float]
+    critique: Mapped[str] = mapped_column(default="", server_default="")
+    __table_args__ = (sa.UniqueConstraint("run_id", "response_id"),)
+
+
+class Offer(Base):
+    """Who lets a project's reviewers read a score run's assessments, and who ended it. One stands at most."""
+
+    __tablename__ = "offers"
+    id: Mapped[Id]
+    project_id: Mapped[int] = mapped_column(sa.ForeignKey("projects.id"), index=True)
+    run_id: Mapped[int] = mapped_column(sa.BigInteger)
+    user_id: Mapped[int] = mapped_column(sa.ForeignKey("users.id"))
+    created_at: Mapped[Moment]
+    withdrawn_by_id: Mapped[int | None] = mapped_column(sa.ForeignKey("users.id"))
+    withdrawn_at: Mapped[dt.datetime | None]
+    user: Mapped[User] = relationship(foreign_keys=[user_id])
+    __table_args__ = (
+        sa.Index("uq_offers_standing", "project_id", unique=True, postgresql_where=sa.text("withdrawn_at IS NULL")),
+    )

@@ -163,6 +163,8 @@ GET    /projects/{slug}/quality/annotations.csv                    quality
 GET    /projects/{slug}/quality/progress.csv                       quality
 GET    /projects/{slug}/quality/progress-by-part.csv               quality
 GET    /projects/{slug}/quality/matrix.csv                         quality
+GET    /projects/{slug}/quality/reward-model                       quality
+GET    /projects/{slug}/quality/reward-model.csv                   quality
 GET    /projects/{slug}/quality/people                             quality
 GET    /projects/{slug}/quality/people.csv                         quality
 GET    /projects/{slug}/quality/people/{user_id:int}/beside.csv    quality     200 · 404
@@ -198,5 +200,7 @@ GET    /projects/{slug}/runs/{run_id:int}/log                      overseer    2
 POST   /projects/{slug}/runs/{run_id:int}/cancellation             researcher  409 · 404
 POST   /projects/{slug}/runs/{run_id:int}/resumption               researcher  303 · 404
 POST   /projects/{slug}/runs/{run_id:int}/clones                   researcher  303 · 404
+POST   /projects/{slug}/runs/{run_id:int}/offer                    researcher  409 · 404
+POST   /projects/{slug}/runs/{run_id:int}/offer-withdrawal         researcher  409 · 404
 POST   /projects/{slug}/runs/{run_id:int}/approvals                researcher  303 · 404
 """

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from ml import adapters, losses, packing
+from ml import adapters, attention, losses, packing
 from ml.config import Reward
 from ml.encoding import Prefix, Suffix
 from ml.models import VisionLanguage, load
@@ -39,6 +40,13 @@ def test_the_layout_of_a_sample_by_hand() -> None:
         [1, 1, 0, 0, 0, 0],  # padding sees the prefix, and nobody sees it
     ]
     assert packing.behind(torch.tensor([[0, 1]]), [2, 1], 6).tolist() == [[0, 1, 2, 3, 2, 0]]
+
+
+def test_responses_of_unlike_lengths_are_read_as_a_batch_and_put_back() -> None:
+    each = attention.layout(2, [3, 0, 1], "cpu")
+    assert each.places.tolist() == [[2, 3, 4], [5, 5, 5]], "a response without a token is passed over"
+    assert each.visible[0, 0].long().tolist() == [[1, 1, 1, 0, 0], [1, 1, 1, 1, 0], [1, 1, 1, 1, 1]]
+    assert each.places.flatten()[each.back].tolist() == [2, 3, 4, 5]
 
 
 def test_behind_a_picture_all_three_positions_go_on_from_the_furthest() -> None:
@@ -77,6 +85,20 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     found = load(str(folder), Reward(device="cpu"))
     adapters.train_fully(found, freeze_vision=True)
     return found
+
+
+@pytest.fixture
+def split(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows each call of the attention took apart."""
+    calls: list[int] = []
+    apart = attention.attend_apart
+
+    def counting(module: object, parts: Sequence[Tensor], layouts: Sequence[attention.Layout], more: Any) -> Tensor:
+        calls.append(len(layouts))
+        return apart(module, parts, layouts, more)
+
+    monkeypatch.setattr(attention, "attend_apart", counting)
+    return calls
 
 
 def sample(model: VisionLanguage, pictures: list[Image.Image]) -> tuple[list[Prefix], list[list[Suffix]]]:
@@ -138,14 +160,19 @@ def test_tokens_stand_where_the_family_puts_them_alone(model: VisionLanguage, pi
 
 
 @pytest.mark.parametrize("pictures", PICTURES.values(), ids=PICTURES.keys())
-def test_losses_and_gradients_are_those_of_a_row_a_response(model: VisionLanguage, pictures: list[Image.Image]) -> None:
+def test_losses_and_gradients_are_those_of_a_row_a_response(
+    model: VisionLanguage, pictures: list[Image.Image], split: list[int]
+) -> None:
     assert not model.unpackable
     prefixes, suffixes = sample(model, pictures)
     together = model.rows(prefixes, suffixes)
     alone = packing.plain(prefixes, suffixes, model.pad, model.device)
     assert together.tokens < alone.tokens
     packed_loss, packed = gradients(model, together)
+    layers = model.net.config.get_text_config().num_hidden_layers
+    assert split == [len(prefixes)] * layers, "every layer computes only what is seen"
     plain_loss, plain = gradients(model, alone)
+    assert len(split) == layers
     assert packed_loss == pytest.approx(plain_loss, rel=1e-5)
     assert float((packed - plain).norm() / plain.norm()) < 1e-5
 

@@ -1,0 +1,122 @@
+"""How far a reward model contradicts a ranking, for reviewers: either may be wrong, and there it is worth a look.
+
+Rewards are of a Bradley–Terry model: it gives the order "a before b" the chance σ(r_a − r_b). The contradiction of a
+ranking is the mean chance of the opposite over its ordered pairs: 0 where it agrees by far, ½ where it has no opinion,
+1 where it is sure of the reverse.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import combinations, product
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from app.annotations.desk import Reply
+from app.annotations.tables import Annotation
+from app.core.db import Session
+from app.projects.guard import Seat
+from app.samples import assessments
+from app.samples.tables import Assessment
+
+STRONG = 0.75
+"""From here on an annotation is marked: three to one against its average pair."""
+
+
+class Contradiction(NamedTuple):
+    """pairs: ordered pairs of which both responses are assessed; against: those that the model orders otherwise."""
+
+    value: float
+    pairs: int
+    against: int
+
+    @property
+    def is_strong(self) -> bool:
+        return self.value >= STRONG
+
+
+def of(ranking: Sequence[Sequence[str]], rewards: Mapping[str, float]) -> Contradiction | None:
+    """ranking: groups of response ids, the best first. None where no ordered pair is assessed."""
+    chances = [
+        sigmoid(rewards[worse] - rewards[better])
+        for first, second in combinations(ranking, 2)
+        for better, worse in product(first, second)
+        if better in rewards and worse in rewards
+    ]
+    if not chances:
+        return None
+    return Contradiction(sum(chances) / len(chances), len(chances), sum(chance > 0.5 for chance in chances))
+
+
+def sigmoid(difference: float) -> float:
+    return 1 / (1 + math.exp(-max(-50.0, min(50.0, difference))))
+
+
+class Assessed(NamedTuple):
+    """A reply as the reward model sees it. place: 1 for its highest reward among those shown."""
+
+    letter: str
+    reward: float
+    place: int
+    critique: str
+
+
+class Second(NamedTuple):
+    """What a reviewer reads of the reward model about one annotation."""
+
+    run: int
+    replies: list[Assessed]
+    against: Contradiction | None
+
+
+def beside(session: Session, seat: Seat, annotation: Annotation, shown: Sequence[Reply]) -> Second | None:
+    """None where nothing is offered, or where the seat may still be given the sample to annotate."""
+    offered = assessments.standing(session, seat.project.id)
+    found = assessments.of_sample(session, offered, annotation.sample_id)
+    if offered is None or not found or _may_annotate(session, seat, annotation):
+        return None
+    given = {str(response): each for response, each in found.items()}
+    rewards = {response: each.reward for response, each in given.items()}
+    order = sorted((rewards[reply.id] for reply in shown if reply.id in rewards), reverse=True)
+    replies = [_assessed(reply, given[reply.id], order) for reply in shown if reply.id in given]
+    return Second(offered.run_id, replies, of(annotation.latest.content["ranking"], rewards))
+
+
+def _assessed(reply: Reply, each: Assessment, order: list[float]) -> Assessed:
+    return Assessed(reply.letter, each.reward, order.index(each.reward) + 1, each.critique)
+
+
+def _may_annotate(session: Session, seat: Seat, annotation: Annotation) -> bool:
+    if "annotator" not in seat.roles:
+        return False
+    own = sa.exists().where(Annotation.sample_id == annotation.sample_id, Annotation.user_id == seat.user.id)
+    return not session.scalar(sa.select(own))
+
+
+def expression(run_id: int) -> sa.ColumnElement[float]:
+    """The same figure in SQL, of the outer query's annotation; null where `of` gives None."""
+    return sa.literal_column(f"({_SQL.replace(':run', str(int(run_id)))})", sa.Float)
+
+
+_SQL = """
+SELECT avg(1 / (1 + exp(least(greatest(better.reward - worse.reward, -50), 50)))) AS value
+FROM revisions AS said
+CROSS JOIN LATERAL jsonb_array_elements(said.content -> 'ranking') WITH ORDINALITY AS one (ids, place)
+CROSS JOIN LATERAL jsonb_array_elements(said.content -> 'ranking') WITH ORDINALITY AS two (ids, place)
+CROSS JOIN LATERAL jsonb_array_elements_text(one.ids) AS first (id)
+CROSS JOIN LATERAL jsonb_array_elements_text(two.ids) AS second (id)
+JOIN assessments AS better ON better.run_id = :run
+  AND better.response_id = CASE WHEN first.id ~ '^[0-9]{1,18}$' THEN first.id::bigint END
+JOIN assessments AS worse ON worse.run_id = :run
+  AND worse.response_id = CASE WHEN second.id ~ '^[0-9]{1,18}$' THEN second.id::bigint END
+WHERE said.annotation_id = annotations.id AND one.place < two.place
+  AND said.number = (SELECT max(newest.number) FROM revisions AS newest WHERE newest.annotation_id = annotations.id)
+"""
+
+
+def order_of(session: Session, project_id: int) -> Any:
+    """What `looking` orders by, most contradicted first; −1 where nothing is known."""
+    offered = assessments.standing(session, project_id)
+    return sa.literal(-1.0) if offered is None else sa.func.coalesce(expression(offered.run_id), -1.0)

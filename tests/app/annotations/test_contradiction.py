@@ -1,0 +1,123 @@
+"""A reward model's opinion beside a person's: what reviewers read, and annotators never do."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from sqlalchemy.orm import Session
+from starlette.testclient import TestClient
+
+from app.accounts.tables import AuditEntry
+from app.annotations import contradiction, looking
+from app.annotations.looking import Look
+from app.annotations.tables import Annotation
+from app.projects.guard import Seat
+from app.projects.tables import Project
+from app.samples import assessments
+from app.samples.assessments import Line
+from tests import cast
+from tests.app.annotations import desk
+
+
+@pytest.fixture
+def project(session: Session) -> Project:
+    return desk.project(session, samples=3)
+
+
+@pytest.fixture
+def judged(session: Session, project: Project) -> list[Annotation]:
+    """Three samples, each ranked in the responses' order."""
+    bob = desk.annotator(session, project)
+    return [desk.annotate(session, bob) for _ in range(3)]
+
+
+@pytest.fixture
+def rita(session: Session, project: Project) -> Seat:
+    return cast.seat(session, cast.user(session, "rita"), project, "researcher", "reviewer")
+
+
+def lines(annotation: Annotation, *rewards: float) -> list[Line]:
+    ids = [response.id for response in annotation.sample.responses]
+    return [Line(each, reward, f"About {each}") for each, reward in zip(ids, rewards, strict=True)]
+
+
+def test_the_figure_by_hand() -> None:
+    found = contradiction.of([["a"], ["b", "c"]], {"a": 0.0, "b": math.log(3), "c": -math.log(3)})
+    assert found is not None
+    assert (round(found.value, 6), found.pairs, found.against) == (0.5, 2, 1)  # ¾ for b before a, ¼ for c
+    assert contradiction.of([["a", "b"]], {"a": 1.0, "b": 2.0}) is None, "a tie orders no pair"
+    assert contradiction.of([["a"], ["b"]], {"a": 1.0}) is None
+    sure = contradiction.of([["a"], ["b"]], {"a": -1e9, "b": 1e9})
+    assert sure is not None and sure.is_strong and sure.value == pytest.approx(1.0)
+
+
+def test_reviewers_find_first_what_the_model_contradicts_most(
+    session: Session, rita: Seat, judged: list[Annotation]
+) -> None:
+    first, second, third = judged
+    given = [*lines(first, 4.0, 3.0, 2.0, 1.0), *lines(second, 1.0, 2.0, 3.0, 4.0)]
+    assert assessments.offer(session, rita, 7, given) == 8
+    session.flush()
+    found = looking.lines(session, rita, Look(order="contradiction"))
+    assert [line.annotation.id for line in found] == [second.id, first.id, third.id]
+    for line, rewards in zip(found, [(1, 2, 3, 4), (4, 3, 2, 1)], strict=False):
+        ids = [str(response.id) for response in line.annotation.sample.responses]
+        by_hand = contradiction.of([[each] for each in ids], dict(zip(ids, map(float, rewards), strict=True)))
+        assert by_hand is not None and line.contradiction == pytest.approx(by_hand.value)
+    assert (found[0].is_contradicted, found[1].is_contradicted, found[2].contradiction) == (True, False, -1.0)
+    beyond = looking.lines(session, rita, Look(order="contradiction"), found[0].place)
+    assert [line.annotation.id for line in beyond] == [first.id, third.id], "pages go on behind a place"
+    assert looking.following(session, rita, Look(order="contradiction"), second) == first.id
+
+
+def test_the_review_page_shows_rewards_and_critiques(
+    client: TestClient, session: Session, rita: Seat, judged: list[Annotation]
+) -> None:
+    cast.sign_in(client, session, rita.user)
+    at = f"/projects/{rita.project.slug}/reviews"
+    assert "The reward model" not in client.get(f"{at}/{judged[1].id}").text
+    assessments.offer(session, rita, 7, lines(judged[1], 1.0, 2.0, 3.0, 4.0))
+    session.commit()
+    page = client.get(f"{at}/{judged[1].id}").text
+    assert "The reward model's opinion" in page and "It contradicts this ranking strongly." in page
+    assert "otherwise" in page and f"About {judged[1].sample.responses[0].id}" in page
+    assert "The reward model" not in client.get(f"{at}/{judged[0].id}").text, "nothing was scored there"
+    assert 'value="contradiction"' in client.get(at).text
+    assessments.withdraw(session, rita, 7)
+    session.commit()
+    assert "The reward model" not in client.get(f"{at}/{judged[1].id}").text
+
+
+def test_who_may_still_annotate_a_sample_reads_no_opinion_on_it(
+    client: TestClient, session: Session, project: Project, rita: Seat, judged: list[Annotation]
+) -> None:
+    both = cast.seat(session, cast.user(session, "cho"), project, "reviewer", "annotator")
+    assessments.offer(session, rita, 7, lines(judged[0], 1.0, 2.0, 3.0, 4.0))
+    cast.sign_in(client, session, both.user)
+    page = client.get(f"/projects/{project.slug}/reviews/{judged[0].id}")
+    assert page.status_code == 200 and "The reward model" not in page.text
+
+
+def test_one_offer_stands_and_the_log_says_whose(session: Session, rita: Seat, judged: list[Annotation]) -> None:
+    assessments.offer(session, rita, 7, lines(judged[0], 1.0, 2.0, 3.0, 4.0))
+    assessments.offer(session, rita, 8, lines(judged[0], 4.0, 3.0, 2.0, 1.0))
+    session.flush()
+    offered = assessments.standing(session, rita.project.id)
+    assert offered is not None and offered.run_id == 8
+    assert {each.reward for each in assessments.of_sample(session, offered, judged[0].sample_id).values()} == {
+        1,
+        2,
+        3,
+        4,
+    }
+    with pytest.raises(assessments.NotOffered):
+        assessments.withdraw(session, rita, 7)
+    actions = [each.action for each in session.query(AuditEntry).filter(AuditEntry.action.like("assessments.%"))]
+    assert actions == ["assessments.offered"] * 2
+
+
+def test_responses_of_another_project_are_not_assessed(session: Session, rita: Seat, judged: list[Annotation]) -> None:
+    elsewhere = cast.project(session, rita.user, "Forests")
+    strange = cast.sample(session, elsewhere, "Whose?").responses[0].id
+    assert assessments.offer(session, rita, 7, [Line(strange, 1.0, ""), Line(10**12, 1.0, "")]) == 0

@@ -1,0 +1,61 @@
+"""How far a reward model agrees with people: counted by hand, then on the page."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy.orm import Session
+from starlette.testclient import TestClient
+
+from app.quality import model_agreement
+from app.quality.columns import Row, build
+from app.samples import assessments
+from app.samples.assessments import Line
+from tests import cast
+from tests.app.annotations import desk
+
+
+def row(annotation: int, sample: int, ranking: list[list[str]], marks: dict[str, int]) -> Row:
+    scores = {each: {"helpfulness": mark} for each, mark in marks.items()}
+    return Row(annotation, 1, sample, scores=scores, ranking=ranking, order=[int(each) for each in marks])
+
+
+def test_pairs_alike_by_hand() -> None:
+    first = row(1, 1, [["11"], ["12", "13"]], {"11": 5, "12": 3, "13": 3})
+    second = row(2, 2, [["21"], ["22"]], {"21": 2, "22": 4})
+    found = model_agreement.votes(build([first, second], ("helpfulness",)), [11, 12, 21, 22], [2.0, 1.0, 1.0, 3.0])
+    assert found.by["ranking"].tolist() == [[1, 1], [0, 1]], "13 is not assessed, and 12 ties with it"
+    assert found.by["helpfulness"].tolist() == [[1, 1], [1, 1]], "scores say the opposite of the second ranking"
+    shares = model_agreement.shares(found, None, 0)
+    assert (shares["ranking"].value, shares["ranking"].pairs) == (0.5, 2)
+    nothing = model_agreement.shares(found, found.samples > 9, 0)
+    assert nothing["ranking"] == (None, None, None, 0)
+
+
+def test_equal_rewards_are_half_alike() -> None:
+    found = model_agreement.votes(
+        build([row(1, 1, [["11"], ["12"]], {"11": 5, "12": 1})], ("helpfulness",)), [11, 12], [1, 1]
+    )
+    assert found.by["ranking"].tolist() == [[0.5, 1]]
+
+
+@pytest.mark.parametrize("by", ["type", "domain", "cluster", "week"])
+def test_the_page_shows_each_part_and_says_so_where_nothing_is_offered(
+    client: TestClient, session: Session, by: str
+) -> None:
+    project = desk.project(session, samples=2)
+    bob = desk.annotator(session, project)
+    made = [desk.annotate(session, bob) for _ in range(2)]
+    rosa = desk.reviewer(session, project)
+    cast.sign_in(client, session, rosa.user)
+    at = f"/projects/{project.slug}/quality/reward-model"
+    assert "No reward model is offered" in client.get(at).text
+    assert client.get(f"{at}.csv").text.splitlines() == [
+        "part,measure,alike,low,high,pairs",
+    ]
+    ids = [response.id for each in made for response in each.sample.responses]
+    assessments.offer(session, rosa, 3, [Line(each, float(-each), "") for each in ids])
+    session.commit()
+    page = client.get(f"{at}?by={by}").text
+    assert "12 pairs" in page and "100 %" in page
+    table = client.get(f"{at}.csv?by={by}").text
+    assert "all samples,ranking,1,1,1,12" in table
