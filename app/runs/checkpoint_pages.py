@@ -40,7 +40,7 @@ def _sizes(found: list[Checkpoint]) -> dict[int, int]:
 
 
 def _words() -> dict[str, Any]:
-    return {"standing_of": registry.standing_of, "numbers": results.numbers}
+    return {"standing_of": registry.standing_of, "numbers": results.numbers, "kinds": registry.KINDS}
 
 
 @router.get("/retention")

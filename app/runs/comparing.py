@@ -9,7 +9,7 @@ from typing import Any
 from app.core.language import gettext as _
 from app.core.language import told
 from app.runs import queries
-from app.runs.kinds import KINDS
+from app.runs.kinds import KINDS, label_of
 from app.runs.refusals import NotANumber, TooManyRuns
 from app.runs.tables import Run
 from ml import config as recipes
@@ -57,11 +57,7 @@ def differences(runs: Sequence[Run]) -> list[Difference]:
 def _inputs(runs: Sequence[Run]) -> list[Difference]:
     roles = dict.fromkeys(each.role for run in runs for each in run.inputs)
     said = [{each.role: _source(each) for each in run.inputs} for run in runs]
-    return [Difference(role, _label_of(role), [one.get(role) for one in said]) for role in roles]
-
-
-def _label_of(role: str) -> str:
-    return next((each.label for kind in KINDS.values() for each in kind.roles if each.name == role), role)
+    return [Difference(role, label_of(role), [one.get(role) for one in said]) for role in roles]
 
 
 def _source(each: Any) -> str:

@@ -16,7 +16,7 @@ from app.core.jobs import nudge
 from app.core.language import N_
 from app.core.language import gettext as _
 from app.projects.guard import Seat
-from app.runs import queries, registry
+from app.runs import kinds, queries, registry
 from app.runs.refusals import CheckpointInUse, CheckpointIsCurrent
 from app.runs.registry_tables import CURRENT, CheckpointDeletion
 from app.runs.tables import Checkpoint, Run, RunInput
@@ -47,7 +47,7 @@ def users_of(session: Session, one: Checkpoint) -> list[User]:
         .options(joinedload(Run.cancellation))
         .where(RunInput.from_run_id == one.run_id)
     )
-    found = [User(run, role, run.ended_at is None) for role, run in readers]
+    found = [User(run, kinds.label_of(role), run.ended_at is None) for role, run in readers]
     found += [User(run, BASE, run.ended_at is None or _stands_on_it(run)) for run in _begun_from(session, one)]
     return sorted(found, key=lambda user: user.run.id)
 

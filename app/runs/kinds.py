@@ -230,3 +230,8 @@ KINDS = {
         (DATASET, POLICY, JUDGE), needs_file("evaluation.json"),
     ),
 }  # fmt: skip
+
+
+def label_of(role: str) -> str:
+    """What an input is called in forms, in English: shown through `told`."""
+    return next((each.label for kind in KINDS.values() for each in kind.roles if each.name == role), role)

@@ -11,8 +11,8 @@ from app.accounts.actions import audit
 from app.core import storage
 from app.core.db import Session, now
 from app.core.errors import NotFound
+from app.core.language import N_, told
 from app.core.language import gettext as _
-from app.core.language import told
 from app.projects.guard import Seat
 from app.projects.tables import Project
 from app.runs.refusals import AlreadyStands, CheckpointGone, NotPromoted, ReasonMissing
@@ -21,6 +21,9 @@ from app.runs.tables import Checkpoint, Run
 
 STANDINGS = (CANDIDATE, CURRENT)
 LONGEST_REASON = 500
+KINDS = {"policy": N_("Policy"), "reward": N_("Reward model")}
+"""What a kind of checkpoint is called."""
+
 MOST = 500
 """Checkpoints of one page, the newest."""
 
