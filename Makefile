@@ -3,7 +3,7 @@ SHELL := /bin/bash
 export PYTHON ?= python3
 BIN := .venv/bin
 PLATFORM := embedded,ml,video,demo
-TESTERS := $(PLATFORM),otel,dev
+TESTERS := $(PLATFORM),qlora,otel,dev
 
 .PHONY: run test lint clean install install-dev browser
 

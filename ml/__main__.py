@@ -76,7 +76,7 @@ def need_quantiser(shard: bool) -> None:
     if shard:
         raise ConfigError("shard", "weights of four bits cannot be shared out: take 'lora', or leave shard off")
     if find_spec("bitsandbytes") is None:
-        raise NoQuantiser("adapter 'qlora' needs bitsandbytes, which is not installed here; 'lora' needs nothing more")
+        raise NoQuantiser("adapter 'qlora' needs bitsandbytes, which is not here (group qlora); 'lora' needs no more")
 
 
 def _end(error: Exception, status: int) -> int:

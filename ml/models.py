@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from itertools import accumulate
@@ -239,8 +239,7 @@ def load(base: str, config: Config, master: bool = False) -> VisionLanguage:
     device = device_of(config.device)
     bf16 = config.precision == "bf16" or (config.precision == "auto" and device.type == "cuda")
     dtype = torch.bfloat16 if bf16 and not master else torch.float32
-    more = four_bits(dtype) if getattr(config, "adapter", "") == "qlora" else {}
-    net, processor = _from_pretrained(base, dtype, more)
+    net, processor = _from_pretrained(base, dtype, quantised=getattr(config, "adapter", "") == "qlora")
     return VisionLanguage(base, net, processor, device, bf16)
 
 
@@ -254,7 +253,7 @@ def device_of(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _from_pretrained(base: str, dtype: torch.dtype, more: Mapping[str, Any]) -> tuple[Any, Any]:
+def _from_pretrained(base: str, dtype: torch.dtype, quantised: bool) -> tuple[Any, Any]:
     without_torchvision.mend()
     from transformers import AutoModelForImageTextToText, AutoProcessor
     from transformers.utils import logging
@@ -264,6 +263,7 @@ def _from_pretrained(base: str, dtype: torch.dtype, more: Mapping[str, Any]) -> 
     auto: Any = AutoProcessor
     try:
         processor = auto.from_pretrained(base)
+        more = four_bits(base, dtype) if quantised else {}
         net = AutoModelForImageTextToText.from_pretrained(base, dtype=dtype, **more)
     except (OSError, ValueError, ImportError, KeyError) as error:
         print(error, file=sys.stderr)

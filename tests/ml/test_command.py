@@ -8,19 +8,19 @@ import signal
 import subprocess
 import sys
 import time
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ml.__main__ import need_quantiser
+from ml.errors import NoQuantiser
 from tests.ml import cast
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 QLORA = {"base": "x/y", "adapter": "qlora"}
-WITHOUT = pytest.mark.skipif(find_spec("bitsandbytes") is not None, reason="bitsandbytes is installed")
 
 
 def ml(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -36,7 +36,6 @@ def ml(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     [
         ("reward", {"learning_rate": -1.0}, ["dataset"], "ConfigError: learning_rate: -1.0 is not between"),
         ("reward", {"base": "/nowhere"}, ["dataset"], "BaseModelNotFound: the path '/nowhere' does not exist"),
-        pytest.param("reward", QLORA, ["dataset"], "NoQuantiser: adapter 'qlora' needs bitsandbytes", marks=WITHOUT),
         ("reward", QLORA | {"shard": True}, ["dataset"], "ConfigError: shard: weights of four bits"),
         ("reward", {}, ["dataset"], "BaseModelNotFound: no base model is named"),
         ("mm_dpo", {"base": "x/y"}, [], "MissingInput: inputs/dataset"),
@@ -54,6 +53,12 @@ def test_a_run_that_cannot_begin_exits_2_with_a_named_sentence_and_without_torch
     assert answer.stderr.splitlines()[-1].startswith(last)
     assert not [line for line in answer.stderr.splitlines() if line.endswith("| torch")]
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "inputs"]
+
+
+def test_four_bits_without_their_library_are_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ml.__main__.find_spec", lambda name: None)
+    with pytest.raises(NoQuantiser, match="needs bitsandbytes"):
+        need_quantiser(shard=False)
 
 
 def test_a_word_that_is_no_recipe_is_refused_with_what_to_say() -> None:
