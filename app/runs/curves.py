@@ -73,29 +73,31 @@ def chosen(rows: Sequence[Choice], key: str) -> Choice | None:
 
 
 def points(session: Session, run_id: int, name: Name) -> dict[int, float | None]:
-    """Step → value, thinned to MOST_POINTS; None where it was not finite. What a resumed run said again counts."""
-    value = Metric.payload["values"][name.metric]
-    rows = session.execute(
-        sa.select(Metric.payload["step"].as_integer(), value)
+    """Step → value: every n-th report and the last one, at most about MOST_POINTS; None where it was not finite.
+
+    What a resumed run said again counts. The database thins them, so that long runs do not fill the process.
+    """
+    said = Metric.payload["values"]
+    rows = (
+        sa.select(
+            Metric.payload["step"].as_integer().label("step"),
+            said[name.metric].label("value"),
+            sa.func.row_number().over(order_by=Metric.id).label("place"),
+            sa.func.count().over().label("many"),
+        )
         .where(Metric.run_id == run_id, Metric.kind == "metric", Metric.payload["split"].astext == name.split)
-        .where(Metric.payload["values"].has_key(name.metric))
-        .order_by(Metric.id)
+        .where(said.has_key(name.metric))
+        .subquery()
     )
-    known = {step: _finite(found) for step, found in rows}
-    return _thinned({step: known[step] for step in sorted(known)})
+    each = (rows.c.many + (MOST_POINTS - 1)) // MOST_POINTS
+    kept = sa.or_((rows.c.place - 1) % each == 0, rows.c.place == rows.c.many)
+    found = session.execute(sa.select(rows.c.step, rows.c.value).where(kept).order_by(rows.c.place))
+    known = {step: _finite(value) for step, value in found}
+    return {step: known[step] for step in sorted(known)}
 
 
 def _finite(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and isfinite(value) else None
-
-
-def _thinned(known: dict[int, float | None]) -> dict[int, float | None]:
-    """Every n-th point and the last one."""
-    each = -(-len(known) // MOST_POINTS)
-    if each < 2:
-        return known
-    rows = list(known.items())
-    return dict([*rows[:-1:each], rows[-1]])
 
 
 def laid_over(session: Session, runs: Sequence[Run], choice: Choice | None) -> dict[str, Any]:

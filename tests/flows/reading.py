@@ -57,6 +57,11 @@ def posted(page: Page, path: str, **fields: str | float | bool) -> str:
     return answer.text()
 
 
+def deletion(page: Page) -> str:
+    """The question before a checkpoint's weights are deleted."""
+    return link_in("/projects/demo/runs/checkpoints", "main td a")(page) + "/deletion"
+
+
 def password_link(page: Page) -> str:
     page.goto("/people")
     newcomer = f"{secrets.token_hex(4)}@example.org"  # another one where the walk is made again
@@ -142,6 +147,11 @@ READERS: dict[str, list[tuple[str, Way]]] = {
         (f"{AT}/runs", "/projects/demo/runs"),
         (f"{AT}/runs/new", "/projects/demo/runs/new?recipe=mm_dpo"),
         (f"{AT}/runs/{{run_id}}", "/projects/demo/runs/4"),
+        (f"{AT}/runs/comparison", "/projects/demo/runs/comparison?ids=2,3,4,5"),
+        (f"{AT}/runs/checkpoints", "/projects/demo/runs/checkpoints"),
+        (f"{AT}/runs/checkpoints/retention", "/projects/demo/runs/checkpoints/retention"),
+        (f"{AT}/runs/checkpoints/{{checkpoint_id}}", link_in("/projects/demo/runs/checkpoints", "main td a")),
+        (f"{AT}/runs/checkpoints/{{checkpoint_id}}/deletion", deletion),
         (f"{AT}/datasets", "/projects/demo/datasets"),
         (f"{AT}/datasets/new", "/projects/demo/datasets/new"),
         (f"{AT}/datasets/{{dataset_id}}", "/projects/demo/datasets/1"),
@@ -150,7 +160,7 @@ READERS: dict[str, list[tuple[str, Way]]] = {
 """Who reads which pages (nobody is signed in under ""), and where: an address, or how to come to one."""
 
 NO_PAGES = re.compile(
-    r"^/(api|language)/|\.(csv|jsonl)$|/(media/.*|download|events|log|estimate|rules/progress)$|^/(healthz|readyz|metrics)$"
+    r"^/(api|language)/|\.(csv|jsonl)$|/(media/.*|download|events|log|estimate|curves|rules/progress)$|^/(healthz|readyz|metrics)$"
 )
 """Routes that answer with data, files, streams and parts of pages."""
 WITH_A_PROVIDER = {
