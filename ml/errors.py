@@ -19,6 +19,10 @@ class ConfigError(Refused):
         self.message = message
 
 
+class Superseded(Refused):
+    """The run was given to another process, and this one may write no more."""
+
+
 class NoExpander(Refused):
     """Neither an endpoint nor a local model is configured to expand reasons."""
 

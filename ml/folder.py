@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ml import fence
 from ml.config import Config, ConfigError, validate
 from ml.errors import MissingInput, Stopped
 
@@ -82,8 +83,9 @@ class RunFolder:
         if not place.exists():
             write_folder(place, write)
             self._append("checkpoint", step=step, path=str(place.relative_to(self.path)))
-        for old in self._complete_checkpoints()[:-keep]:
-            shutil.rmtree(old)
+        with fence.held(place):
+            for old in self._complete_checkpoints()[:-keep]:
+                shutil.rmtree(old)
         return place
 
     def latest_checkpoint(self) -> tuple[int, Path] | None:
@@ -104,7 +106,7 @@ class RunFolder:
             return
         path = self.path / "metrics.jsonl"
         line = as_json({"kind": kind, "at": round(time.time(), 3), **values}) + "\n"
-        with path.open("ab") as file:
+        with fence.held(path), path.open("ab") as file:
             file.write((b"" if ends_whole(path) else b"\n") + line.encode())
 
 
@@ -148,8 +150,9 @@ def write_text(path: Path, text: str) -> None:
     """Write aside, then rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(path.name + ".aside")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
+    with fence.held(path):
+        aside.write_text(text, encoding="utf-8")
+        aside.replace(path)
 
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -159,19 +162,26 @@ def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 def append_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Add whole lines to the end of a file, behind a newline if a killed writer left half a line."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as file:
+    with fence.held(path), path.open("ab") as file:
         file.write((b"" if ends_whole(path) else b"\n") + "".join(as_json(row) + "\n" for row in rows).encode())
 
 
 def write_folder(place: Path, write: Callable[[Path], None]) -> None:
-    """A folder that is complete or absent; one that stood there before is replaced."""
-    aside = place.with_name(place.name + ".aside")
-    shutil.rmtree(aside, ignore_errors=True)
+    """A folder that is complete or absent; one that stood there before is replaced.
+
+    It is filled under a name of this process's own: another one at it would not meet this one's files. Raises
+    Superseded before it is put in its place.
+    """
+    with fence.held(place):
+        for left in place.parent.glob(f"{place.name}.*.aside"):
+            shutil.rmtree(left, ignore_errors=True)
+    aside = place.with_name(f"{place.name}.{os.getpid()}.aside")
     aside.mkdir(parents=True)
     write(aside)
     for path in aside.rglob("*"):
         if path.is_file():
             with path.open("rb") as file:
                 os.fsync(file.fileno())
-    shutil.rmtree(place, ignore_errors=True)
-    aside.replace(place)
+    with fence.held(place):
+        shutil.rmtree(place, ignore_errors=True)
+        aside.replace(place)

@@ -84,6 +84,7 @@ def perform_run(run_id: int) -> None:
 
 def _perform(claim: Claim) -> None:
     try:
+        process.fence_off(storage.run_folder(claim.run_id), claim.fence)
         with transaction() as session:
             claims.prepare(session, claim)
             watch = Watch(claim, claims.last_offset(session, claim))
@@ -119,7 +120,7 @@ class Watch:
 
     def see_through(self) -> None:
         """Start the process, hand on what it reports, and write down how it ended. Raises ClaimLost, OutputMissing."""
-        running = process.start(self.claim.recipe, self.folder)
+        running = process.start(self.claim.recipe, self.folder, self.claim.fence)
         try:
             status = self._until_it_ends(running)
         finally:

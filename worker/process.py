@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import signal
 import subprocess
@@ -11,13 +12,16 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import orjson
 import structlog
 
 from app.core.html import ROOT
+from app.core.language import gettext as _
 from app.core.settings import settings
 from app.runs.claims import TAIL, Line
+from app.runs.refusals import ClaimLost
 
 log = structlog.get_logger()
 GRACE = 8.0
@@ -33,9 +37,43 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 
 
-def start(recipe: str, folder: Path) -> subprocess.Popen[bytes]:
-    """`python -m ml RECIPE FOLDER`, its output added to log.txt."""
+FENCE = "fence"
+FENCE_WITHIN = 5.0
+"""Seconds that an earlier process of the run gets to finish what it is writing."""
+
+
+def fence_off(folder: Path, number: int) -> None:
+    """From here on processes of earlier claims write nothing into the folder (`ml.fence`).
+
+    Raises ClaimLost where a later claim was here, or an earlier process froze in the middle of a write.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    with (folder / FENCE).open("a+") as file:
+        _lock(file)
+        file.seek(0)
+        if int(file.read() or 0) > number:
+            raise ClaimLost(_("A later worker has this run."), f"fence {number}")
+        file.truncate(0)
+        file.write(str(number))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _lock(file: IO[str]) -> None:
+    deadline = time.monotonic() + FENCE_WITHIN
+    while True:
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise ClaimLost(_("An earlier process of this run stopped in the middle of a write."), FENCE) from None
+            time.sleep(0.05)
+
+
+def start(recipe: str, folder: Path, number: int = 0) -> subprocess.Popen[bytes]:
+    """`python -m ml RECIPE FOLDER`, its output added to log.txt. number: the claim's fence; 0 for none."""
+    folder.mkdir(parents=True, exist_ok=True)
+    fenced = {"RUN_FENCE": f"{number}:{folder.resolve()}"} if number else {}
     with (folder / "log.txt").open("ab") as output:
         return subprocess.Popen(
             command(recipe, folder),
@@ -43,7 +81,7 @@ def start(recipe: str, folder: Path) -> subprocess.Popen[bytes]:
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=ROOT,
-            env=environment(),
+            env=environment() | fenced,
             start_new_session=True,
             preexec_fn=_die_with_parent,
         )
