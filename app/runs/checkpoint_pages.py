@@ -67,7 +67,7 @@ def _retention(request: Request, session: Session, seat: Seat, rule: Rule, refus
     except BadRule as problem:
         refusal, fates = problem, []
     context = {"asked": rule, "fates": fates, "refusal": refusal, "rule": registry.rule(session, seat.project.id)}
-    sizes = {one.id: discarding.freed_by(one) for one, _fate in fates}
+    sizes = {one.id: discarding.freed_by(one) for one, fate in fates if fate.goes}
     status = refusal.status if refusal else 200
     return page(request, "runs/retention.html", status, sizes=sizes, **context, **_words())
 

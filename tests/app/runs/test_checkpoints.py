@@ -7,6 +7,7 @@ import io
 import zipfile
 from pathlib import Path
 
+import fsspec
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -212,7 +213,7 @@ def test_a_rule_that_would_keep_nothing_is_refused(story: stories.Story) -> None
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("PUSH_TO", f"{tmp_path / 'models'}, file://{tmp_path / 'bucket'}")
+    monkeypatch.setenv("PUSH_TO", f"{tmp_path / 'models'}, file://{tmp_path / 'bucket'}, memory://far")
     settings.cache_clear()
     return tmp_path
 
@@ -227,8 +228,23 @@ def test_a_copy_is_whole_once_its_sums_are_there(story: stories.Story, place: Pa
     for folder in (place / "models", place / "bucket"):
         there = {path.name for path in (folder / "streets" / "reward-1").iterdir()}
         assert there == {"config.json", "model.safetensors", "SHA256SUMS"}
+    far = fsspec.filesystem("memory")
+    assert far.cat_file("/far/streets/reward-1/model.safetensors") == b"w" * 1000
+    far.rm("/far", recursive=True)
     story.session.expire_all()
-    assert [push.failure for push in one.pushes] == [None, None]
+    assert [push.failure for push in one.pushes] == [None, None, None]
+
+
+def test_a_place_whose_driver_is_not_there_says_so_on_the_page(
+    story: stories.Story, place: Path, rita: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PUSH_TO", "nosuch://far")
+    settings.cache_clear()
+    one = checkpoint(story)
+    at = f"{story.at}/checkpoints/{one.id}"
+    assert "nosuch://far/a" in rita.post(f"{at}/pushes", data={"root": "nosuch://far", "folder": "a"}).text
+    assert not pushing.perform(pushing.unfinished(story.session)[0])
+    assert "Protocol not known: nosuch" in rita.get(at).text
 
 
 def test_what_lies_at_a_place_already_is_not_overwritten(story: stories.Story, place: Path) -> None:
