@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from unicodedata import east_asian_width
 
 import sqlalchemy as sa
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import joinedload, selectinload
 
 from app.core.db import Session, among
+from app.core.language import N_, ngettext, told
 from app.core.language import gettext as _
-from app.core.language import ngettext, told
 from app.datasets.tables import Dataset
 from app.projects.guard import Seat
-from app.runs import layering, queries
+from app.runs import layering, queries, registry
 from app.runs.kinds import KINDS
 from app.runs.layering import Drawing, Edge, Key
-from app.runs.tables import Run, RunInput
+from app.runs.tables import Checkpoint, Run, RunInput
 
 MOST = 60
 """Nodes of one drawing, the nearest ones."""
@@ -107,7 +107,9 @@ def _datasets(session: Session, seat: Seat, ids: list[int]) -> list[Dataset]:
 
 
 def _runs(session: Session, seat: Seat, ids: list[int]) -> list[Run]:
-    query = sa.select(Run).options(joinedload(Run.cancellation)).where(among(Run.id, ids))
+    checkpoints = selectinload(Run.checkpoints)
+    history = checkpoints.joinedload(Checkpoint.deletion), checkpoints.selectinload(Checkpoint.promotions)
+    query = sa.select(Run).options(joinedload(Run.cancellation), *history).where(among(Run.id, ids))
     return list(session.scalars(query.where(Run.project_id == seat.project.id).order_by(Run.id)))
 
 
@@ -136,10 +138,18 @@ def _dataset_node(seat: Seat, dataset: Dataset, own: Key) -> Node:
 
 
 def _run_node(seat: Seat, run: Run, own: Key) -> Node:
-    line = f"#{run.id} · {told(queries.state_of(run))} · {told(KINDS[run.recipe].title)}"
+    line = f"#{run.id} · {told(_state_of(run))} · {told(KINDS[run.recipe].title)}"
     key = _run_key(run.id)
     href = f"/projects/{seat.project.slug}/runs/{run.id}"
     return Node(key, fitted(run.name), fitted(line, FITS + 4), _words(run.name, line), href, key == own)
+
+
+def _state_of(run: Run) -> str:
+    """How the run stands; where it left a checkpoint that was promoted or deleted, how that stands."""
+    if any(each.deletion for each in run.checkpoints):
+        return N_("deleted")
+    standings = [promotion.standing for each in run.checkpoints if (promotion := registry.standing_of(each))]
+    return standings[0] if standings else queries.state_of(run)
 
 
 def _words(name: str, line: str) -> str:

@@ -18,7 +18,7 @@ from app.accounts.tables import AuditEntry
 from app.core import storage
 from app.core.db import now
 from app.core.settings import settings
-from app.runs import discarding, pushing, refusals, registry, retention
+from app.runs import discarding, lineage, pushing, refusals, registry, retention
 from app.runs.registry_tables import CheckpointDeletion, Promotion
 from app.runs.retention import Entry, Rule
 from app.runs.tables import Checkpoint, Run
@@ -154,6 +154,17 @@ def test_the_base_of_an_adapter_that_is_there_is_needed(story: stories.Story) ->
     story.session.commit()
     story.session.expire_all()
     discarding.delete(story.session, story.seat, base.id, "Nor this")
+
+
+def test_the_graph_says_what_is_current_and_what_was_deleted(story: stories.Story) -> None:
+    first, second = checkpoint(story), checkpoint(story)
+    promote(story, first)
+    discarding.delete(story.session, story.seat, second.id, "Not better")
+    story.session.commit()
+    story.session.expire_all()
+    lines = {node.key: node.line for node in lineage.of_dataset(story.session, story.seat, story.dataset).nodes}
+    assert lines[f"r{first.run_id}"].startswith(f"#{first.run_id} · current")
+    assert lines[f"r{second.run_id}"].startswith(f"#{second.run_id} · deleted")
 
 
 def test_no_run_is_started_on_weights_that_are_gone(story: stories.Story) -> None:
