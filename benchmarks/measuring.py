@@ -25,10 +25,15 @@ def measured(work: Callable[[], object], asked: dict[str, Any]) -> dict[str, flo
     before = _device_mib() if on_cuda else _resident_mib()
     cpu, wall = time.process_time(), time.perf_counter()
     work()
-    peak = _device_mib(peak=True) if on_cuda else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    peak = peak_mib(asked["device"])
     found = {"cpu_seconds": time.process_time() - cpu, "wall_seconds": time.perf_counter() - wall}
     found |= {"peak_mib": peak, "grown_mib": peak - before}
     return found | ({"matrix_rate": matrix_rate()} if on_cuda else {})
+
+
+def peak_mib(device: str) -> float:
+    """The most that tensors held on a GPU, or this process altogether."""
+    return _device_mib(peak=True) if device == "cuda" else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
 def _resident_mib() -> float:
@@ -43,17 +48,19 @@ def _device_mib(peak: bool = False) -> float:
     return (torch.cuda.max_memory_allocated() if peak else torch.cuda.memory_allocated()) / 2**20
 
 
-def matrix_rate(size: int = 8192, repeats: int = 20) -> float:
-    """Floating-point operations a second that the device reaches on one large bf16 product."""
+def matrix_rate(device: str = "cuda", precision: str = "bf16", size: int = 8192, repeats: int = 20) -> float:
+    """Floating-point operations a second that the device reaches on one large product."""
     import torch
 
-    one = torch.randn(size, size, device="cuda", dtype=torch.bfloat16)
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    one = torch.randn(size, size, device=device, dtype=dtype)
+    settle = torch.cuda.synchronize if device == "cuda" else (lambda: None)
     one @ one
-    torch.cuda.synchronize()
+    settle()
     began = time.perf_counter()
     for _ in range(repeats):
         one @ one
-    torch.cuda.synchronize()
+    settle()
     return repeats * 2 * size**3 / (time.perf_counter() - began)
 
 
@@ -100,6 +107,13 @@ def medians(runs: list[dict[str, Any]]) -> dict[str, Any]:
         name: statistics.median(run[name] for run in runs) if isinstance(value, int | float) else value
         for name, value in runs[0].items()
     }
+
+
+def device_name(device: str) -> str:
+    """What the GPU calls itself; of processors `machine` tells."""
+    import torch
+
+    return torch.cuda.get_device_name() if device == "cuda" else device
 
 
 def machine(*packages: str) -> dict[str, Any]:
