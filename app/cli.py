@@ -159,7 +159,12 @@ def import_file(
 def export_dataset(
     dataset: Annotated[int, typer.Argument(help="Number of the dataset, as its page's address says.")],
     file: Annotated[Path, typer.Argument(help="ZIP file to write.")],
-    kind: Annotated[str, typer.Option("--format", help="mm-rlhf (dpo_pairs.jsonl) or trl.")] = "mm-rlhf",
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--format", help="mm-rlhf (dpo_pairs.jsonl), trl, llama-factory, ms-swift, parquet, hugging-face or folder."
+        ),
+    ] = "mm-rlhf",
 ) -> None:
     """Write a frozen dataset with its media as a ZIP file."""
     from app.accounts.log import audit

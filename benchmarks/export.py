@@ -93,7 +93,9 @@ def measure(pairs: int, kind: str) -> None:
     from app.datasets import export
     from app.datasets.tables import Dataset
 
-    dataset = Dataset(id=1, name="bench", version=1, counts={"pairs": pairs})
+    dataset = Dataset(
+        id=1, name="bench", version=1, counts={"pairs": pairs, "train": {"pairs": pairs}, "held_out": NOTHING}
+    )
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     clock, cpu, sums, size = time.perf_counter(), time.process_time(), hashlib.sha256(), 0
     for piece in export.stream(dataset, kind):
@@ -126,7 +128,9 @@ def main() -> None:
 
             settings.cache_clear()
             frozen(pairs)
-            for kind in ("mm-rlhf", "trl"):
+            from app.datasets.export import FORMATS
+
+            for kind in FORMATS:
                 command = [sys.executable, "-m", "benchmarks.export", "--pairs", str(pairs), "--one", kind]
                 one, two = (json.loads(subprocess.check_output(command)) for _ in range(2))
                 same = "yes" if one["sha"] == two["sha"] else "NO"

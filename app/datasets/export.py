@@ -1,22 +1,34 @@
-"""A frozen dataset in the forms that others read: the published dpo_pairs.jsonl, and TRL's preference format."""
+"""A frozen dataset in the forms that others read. Here: the published dpo_pairs.jsonl, TRL's and the folder itself.
+
+`layouts.py` has those of two trainers, `columnar.py` Parquet and a Hugging Face datasets folder.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from app.core import storage
 from app.core.language import N_
 from app.core.language import gettext as _
-from app.datasets import reading
-from app.datasets.folder import line_of
-from app.datasets.reading import FrozenSample, Key
+from app.datasets import columnar, layouts, reading
+from app.datasets.members import (
+    Margins,
+    cards,
+    is_video,
+    jsonl,
+    key_of,
+    media,
+    media_names,
+    pair_id,
+    plain_name,
+    splits_of,
+)
+from app.datasets.reading import FrozenSample
 from app.datasets.refusals import BadFormat
 from app.datasets.tables import Dataset
 from app.datasets.zipping import Member, archive
-
-Margins = Mapping[Key, float]
 
 
 class Format(NamedTuple):
@@ -47,9 +59,7 @@ def write_zip(dataset: Dataset, kind: str, file: Path, margins: Margins | None =
 
 
 def file_name(dataset: Dataset, kind: str) -> str:
-    """A name that every file system takes."""
-    plain = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in dataset.name)
-    return f"{plain.strip('-') or 'dataset'}-v{dataset.version}-{kind}.zip"
+    return f"{plain_name(dataset)}-{kind}.zip"
 
 
 def _format(kind: str) -> Format:
@@ -62,9 +72,9 @@ def _format(kind: str) -> Format:
 
 def published(dataset: Dataset, margins: Margins) -> Iterator[Member]:
     """dpo_pairs.jsonl with the published keys; media in folders that tell a sample's category, videos as folders."""
-    yield "dpo_pairs.jsonl", _each_pair(dataset, lambda sample, pair: published_line(sample, pair, margins))
+    yield "dpo_pairs.jsonl", jsonl(dataset, lambda sample, pair: published_line(sample, pair, margins))
     yield "held_out.txt", _held_out_ids(dataset)
-    yield from _cards(dataset)
+    yield from cards(dataset)
     sent: set[str] = set()
     for sample in reading.samples(dataset.id):
         for name, path in zip(_published_media(sample), _media_paths(dataset, sample), strict=True):
@@ -85,33 +95,21 @@ def published_line(sample: FrozenSample, pair: dict[str, str], margins: Margins)
         "chosen_reason": chosen["critique"],
         "rejected_reason": rejected["critique"],
     }
-    margin = margins.get(_key(pair))
+    margin = margins.get(key_of(pair))
     return line if margin is None else {**line, "ls_factor": margin}
-
-
-def pair_id(pair: dict[str, str]) -> str:
-    return f"{pair['sample']}-{pair['chosen']}-{pair['rejected']}"
-
-
-def _key(pair: dict[str, str]) -> Key:
-    return pair["sample"], pair["chosen"], pair["rejected"]
 
 
 def _medium(sample: FrozenSample) -> dict[str, Any]:
     names = _published_media(sample)
-    if _is_video(sample):
+    if is_video(sample):
         return {"video": names[0].rpartition("/")[0]}
     return {"image": names[0] if len(names) == 1 else names} if names else {}
-
-
-def _is_video(sample: FrozenSample) -> bool:
-    return any(medium["kind"] == "frame" for medium in sample.line["media"])
 
 
 def _published_media(sample: FrozenSample) -> list[str]:
     line = sample.line
     paths = [Path(medium["path"]) for medium in line["media"]]
-    if _is_video(sample):
+    if is_video(sample):
         folder = "safety" if line["domain"] == "safety" else "video"
         return [f"{folder}/{line['id']}/{place:05d}{path.suffix}" for place, path in enumerate(paths, 1)]
     folder = "safety" if line["domain"] == "safety" else line["question_type"]
@@ -132,23 +130,23 @@ def _held_out_ids(dataset: Dataset) -> Iterator[bytes]:
 
 def trl(dataset: Dataset, margins: Margins) -> Iterator[Member]:
     """TRL's preference format with messages: a file a split, pictures under media/."""
-    for split in ("train", "held_out"):
-        yield f"{split}.jsonl", _each_pair(dataset, lambda sample, pair: trl_line(sample, pair, margins), split)
-    yield from _cards(dataset)
-    yield from _media(dataset)
+    for split in splits_of(dataset):
+        yield f"{split}.jsonl", jsonl(dataset, lambda sample, pair: trl_line(sample, pair, margins), split)
+    yield from cards(dataset)
+    yield from media(dataset)
 
 
 def trl_line(sample: FrozenSample, pair: dict[str, str], margins: Margins) -> dict[str, Any]:
     """prompt, images, chosen and rejected as messages; `margin` where the pair was scored."""
-    media = [medium["path"] for medium in sample.line["media"]]
-    asked = [*[{"type": "image"} for _ in media], {"type": "text", "text": sample.line["prompt"]}]
+    names = media_names(sample)
+    asked = [*[{"type": "image"} for _ in names], {"type": "text", "text": sample.line["prompt"]}]
     line = {
         "prompt": [{"role": "user", "content": asked}],
-        "images": media,
+        "images": names,
         "chosen": _said(sample.response(pair["chosen"])["text"]),
         "rejected": _said(sample.response(pair["rejected"])["text"]),
     }
-    margin = margins.get(_key(pair))
+    margin = margins.get(key_of(pair))
     return line if margin is None else {**line, "margin": margin}
 
 
@@ -156,37 +154,27 @@ def _said(text: str) -> list[dict[str, Any]]:
     return [{"role": "assistant", "content": [{"type": "text", "text": text}]}]
 
 
-def _each_pair(
-    dataset: Dataset, line: Callable[[FrozenSample, dict[str, str]], dict[str, Any]], split: str = ""
-) -> Iterator[bytes]:
-    for sample in reading.samples(dataset.id):
-        for pair in sample.pairs:
-            if split in ("", pair["split"]):
-                yield line_of(line(sample, pair))
-
-
 def whole_folder(dataset: Dataset, margins: Margins) -> Iterator[Member]:
     """The frozen folder as it lies: `python -m ml` reads it."""
     folder = storage.dataset_folder(dataset.id)
     for name in ("samples.jsonl", "pairs.jsonl", "SHA256SUMS"):
         yield name, folder / name
-    yield from _cards(dataset)
-    yield from _media(dataset)
-
-
-def _cards(dataset: Dataset) -> Iterator[Member]:
-    folder = storage.dataset_folder(dataset.id)
-    for name in ("card.md", "card.json"):
-        yield name, folder / name
-
-
-def _media(dataset: Dataset) -> Iterator[Member]:
-    for path in sorted((storage.dataset_folder(dataset.id) / "media").iterdir()):
-        yield f"media/{path.name}", path
+    yield from cards(dataset)
+    yield from media(dataset)
 
 
 FORMATS = {
     "mm-rlhf": Format("dpo_pairs.jsonl", N_("The published keys, with media in a folder a category."), published),
     "trl": Format(N_("TRL preference"), N_("Messages and images, a file a split."), trl),
+    "llama-factory": Format(
+        "LLaMA-Factory", N_("dataset_info.json, a conversation a line, media beside it."), layouts.llama_factory
+    ),
+    "ms-swift": Format("ms-swift", N_("Messages with a rejected response, media beside them."), layouts.swift),
+    "parquet": Format("Parquet", N_("A row a pair with all that is known of it, media beside it."), columnar.parquet),
+    "hugging-face": Format(
+        N_("Hugging Face datasets"),
+        N_("Parquet with the pictures inside, and the card as README.md."),
+        columnar.hugging_face,
+    ),
     "folder": Format(N_("Dataset folder"), N_("The frozen files themselves, with their sums."), whole_folder),
 }

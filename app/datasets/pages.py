@@ -13,7 +13,7 @@ from app.core.db import Db, Session
 from app.core.errors import NotFound
 from app.core.html import page, redirect, wants_json
 from app.core.language import gettext as _
-from app.datasets import actions, browsing, export, folder, queries, reading, tallying, uses
+from app.datasets import actions, browsing, export, folder, members, queries, reading, tallying, uses
 from app.datasets.actions import CHOICE
 from app.datasets.refusals import BadFreeze, NoPairs
 from app.datasets.tables import Dataset
@@ -160,7 +160,7 @@ def download(
     return StreamingResponse(pieces, media_type="application/zip", headers=headers)
 
 
-def _margins(session: Session, seat: Seat, dataset: Dataset, run_id: int) -> export.Margins:
+def _margins(session: Session, seat: Seat, dataset: Dataset, run_id: int) -> members.Margins:
     if not run_id:
         return {}
     for use in uses.uses_of(session, seat, dataset):

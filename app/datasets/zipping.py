@@ -13,11 +13,12 @@ Member = tuple[str, Path | Iterable[bytes]]
 """A name in the archive, and a file or the pieces of its content."""
 
 
-class _Outlet(io.RawIOBase):
+class Outlet(io.RawIOBase):
     """A file that cannot seek: what is written lies here until it is taken away."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
+        self._told = 0
 
     def writable(self) -> bool:
         return True
@@ -25,7 +26,12 @@ class _Outlet(io.RawIOBase):
     def write(self, piece: object) -> int:
         content = bytes(piece)  # type: ignore[call-overload]
         self._pieces.append(content)
+        self._told += len(content)
         return len(content)
+
+    def tell(self) -> int:
+        """How many bytes were ever written here."""
+        return self._told
 
     def take(self) -> bytes:
         taken, self._pieces = b"".join(self._pieces), []
@@ -34,7 +40,7 @@ class _Outlet(io.RawIOBase):
 
 def archive(members: Iterable[Member]) -> Iterator[bytes]:
     """The bytes of a ZIP with these members, as they come to be. Text is compressed, pictures are not."""
-    outlet = _Outlet()
+    outlet = Outlet()
     with zipfile.ZipFile(outlet, "w", allowZip64=True) as out:  # type: ignore[arg-type]
         for name, source in members:
             entry = zipfile.ZipInfo(name, LONG_AGO)

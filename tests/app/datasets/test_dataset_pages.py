@@ -87,7 +87,7 @@ def test_the_download_is_a_zip_with_media(client: TestClient, session: Session, 
     assert answer.headers["content-disposition"] == 'attachment; filename="First----n-v1-mm-rlhf.zip"'
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         assert len(archive.read("dpo_pairs.jsonl").splitlines()) == 18
-    assert client.get(f"{AT}/{dataset.id}/download?format=parquet", headers=JSON).json()["error"] == "BadFormat"
+    assert client.get(f"{AT}/{dataset.id}/download?format=csv", headers=JSON).json()["error"] == "BadFormat"
     taken = session.scalars(sa.select(AuditEntry).where(AuditEntry.action == "dataset.exported")).all()
     assert [(each.user_id, each.detail) for each in taken] == [(ray.user.id, {"format": "mm-rlhf"})]
 

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.core import storage
 from app.datasets import actions, export
+from app.datasets.members import Margins
 from app.datasets.refusals import BadFormat
 from app.datasets.tables import Dataset
 from app.samples.tables import Medium, Sample
@@ -22,7 +23,7 @@ from tests.app.datasets.test_freezing import judged_project
 PUBLISHED = {"id", "image", "prompt", "chosen", "rejected", "chosen_reason", "rejected_reason"}
 
 
-def opened(dataset: Dataset, kind: str, margins: export.Margins | None = None) -> zipfile.ZipFile:
+def opened(dataset: Dataset, kind: str, margins: Margins | None = None) -> zipfile.ZipFile:
     archive = zipfile.ZipFile(io.BytesIO(b"".join(export.stream(dataset, kind, margins))))
     assert archive.testzip() is None
     return archive
@@ -83,18 +84,17 @@ def test_a_video_is_a_folder_of_frames_and_safety_a_folder_of_its_own(session: S
 def test_trl_reads_messages_with_an_image_for_each_picture(session: Session) -> None:
     dataset = actions.freeze(session, judged_project(session), "data")
     archive = opened(dataset, "trl")
-    lines = rows(archive, "train.jsonl") + rows(archive, "held_out.jsonl")
+    lines = [
+        line
+        for split in ("train", "held_out")
+        if f"{split}.jsonl" in archive.namelist()
+        for line in rows(archive, f"{split}.jsonl")
+    ]
     assert len(lines) == dataset.counts["pairs"]
     (asked,) = lines[0]["prompt"]
     assert [part["type"] for part in asked["content"]] == ["image", "text"]
     assert lines[0]["images"][0] in archive.namelist()
     assert lines[0]["chosen"][0]["role"] == "assistant"
-
-
-def test_the_same_download_has_the_same_bytes(session: Session) -> None:
-    dataset = actions.freeze(session, judged_project(session, samples=2), "data")
-    for kind in export.FORMATS:
-        assert b"".join(export.stream(dataset, kind)) == b"".join(export.stream(dataset, kind))
 
 
 def test_the_whole_folder_can_be_unpacked_and_its_sums_hold(session: Session, tmp_path: Path) -> None:
@@ -109,6 +109,6 @@ def test_the_whole_folder_can_be_unpacked_and_its_sums_hold(session: Session, tm
 
 def test_an_unknown_format_is_refused_before_a_file_is_made(session: Session, tmp_path: Path) -> None:
     dataset = actions.freeze(session, judged_project(session, samples=1), "data")
-    with pytest.raises(BadFormat, match="mm-rlhf, trl, folder"):
-        export.write_zip(dataset, "parquet", tmp_path / "data.zip")
+    with pytest.raises(BadFormat, match="mm-rlhf, trl, llama-factory, ms-swift, parquet, hugging-face, folder"):
+        export.write_zip(dataset, "csv", tmp_path / "data.zip")
     assert list(tmp_path.glob("*data.zip*")) == []
