@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import sys
 import threading
 import time
 from smtplib import SMTPException
 from typing import Any
 
 import structlog
-from celery.signals import task_prerun, worker_shutting_down
+from celery.signals import task_prerun, worker_ready, worker_shutdown, worker_shutting_down
 from sqlalchemy.exc import OperationalError
 
 from app.accounts.erasing import forget_old
@@ -22,14 +23,14 @@ from app.core import mail, storage, tracing
 from app.core.db import transaction
 from app.core.errors import Refusal
 from app.core.jobs import ROUTES, nudge
-from app.runs import claims
+from app.runs import claims, workers
 from app.runs.claims import Claim
 from app.runs.refusals import ClaimLost
 from app.samples import imports, keeping, renditions
 from app.samples.tables import Medium
 from app.tasks.actions import sweep_leases
-from worker import process
-from worker.celery import app
+from worker import presence, process
+from worker.celery import app, service
 
 log = structlog.get_logger()
 LOOK_EVERY = 0.5  # seconds between looks at the process and its lines
@@ -52,6 +53,17 @@ leaving = threading.Event()
 @worker_shutting_down.connect
 def _leave(**_: Any) -> None:
     leaving.set()
+
+
+@worker_ready.connect
+def _appear(sender: Any = None, **_: Any) -> None:
+    queues = ",".join(sorted(sender.app.amqp.queues.consume_from)) if sender is not None else ""
+    presence.begin(worker_name(), service(sys.argv), queues)
+
+
+@worker_shutdown.connect
+def _disappear(**_: Any) -> None:
+    presence.end(worker_name())
 
 
 @task_prerun.connect
@@ -223,6 +235,7 @@ def sweep() -> None:
     with transaction() as session:
         sweep_leases(session)
         forget_old(session)
+        workers.forget(session)
         reconsider(session)
         ready = claims.offers(session)
         for import_id in imports.waiting(session):

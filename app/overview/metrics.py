@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Iterator
 
 import redis
@@ -22,11 +23,13 @@ from app.core.language import gettext as _
 from app.core.settings import settings
 from app.overview import health
 from app.projects.tables import Project
+from app.runs import workers
 from app.runs.queries import states as run_states
 from app.samples.tables import Import
 from app.tasks.tables import OPEN, Lease, Task
 
 HERE = {"127.0.0.1", "::1"}
+CARD = ["worker", "gpu", "name"]
 FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 
 
@@ -110,10 +113,30 @@ def _gauges(session: Session) -> Iterator[Metric]:
     for (recipe, state), many in run_states(session).items():
         runs.add_metric([recipe, state], many)
     yield runs
+    yield from _workers(session)
     imports = sa.select(sa.func.count()).select_from(Import).where(Import.ended_at.is_(None))
     yield GaugeMetricFamily("assay_imports_unfinished", "Imports that have not ended.", session.scalar(imports) or 0)
     unsealed = sa.select(sa.func.count()).select_from(AuditEntry).where(AuditEntry.sha256.is_(None))
     yield GaugeMetricFamily("assay_audit_unsealed", "Audit entries not chained yet.", session.scalar(unsealed) or 0)
+
+
+def _workers(session: Session) -> Iterator[Metric]:
+    """Workers by kind and state, and what their graphics cards say."""
+    there = GaugeMetricFamily("assay_workers", "Workers by kind and state.", labels=["service", "state"])
+    used = GaugeMetricFamily("assay_gpu_memory_used_bytes", "Memory in use.", labels=CARD)
+    total = GaugeMetricFamily("assay_gpu_memory_total_bytes", "Memory of the card.", labels=CARD)
+    use = GaugeMetricFamily("assay_gpu_use", "Share of time in which the card computed.", labels=CARD)
+    heat = GaugeMetricFamily("assay_gpu_temperature_celsius", "Temperature of the card.", labels=CARD)
+    lines = workers.lines(session)
+    for (service, state), many in Counter((line.worker.service, line.state) for line in lines).items():
+        there.add_metric([service, state], many)
+    for line in lines:
+        for card in line.worker.devices if line.state in ("working", "free") else []:
+            label = [line.worker.name, str(card["index"]), card["name"]]
+            for family, key in ((used, "memory_used"), (total, "memory_total"), (use, "use"), (heat, "temperature")):
+                if card[key] is not None:
+                    family.add_metric(label, card[key])
+    yield from (there, used, total, use, heat)
 
 
 def _family(session: Session, name: str, help: str, labels: list[str], query: sa.Select[str, int]) -> Metric:

@@ -25,6 +25,7 @@ from app.runs import (
     queries,
     results,
     uses,
+    worker_pages,
 )
 from app.runs.kinds import KINDS
 from app.runs.tables import Run
@@ -33,6 +34,7 @@ from app.samples import assessments
 router = APIRouter(prefix="/projects/{slug}/runs")
 router.include_router(comparison_pages.router)
 router.include_router(checkpoint_pages.router)
+router.include_router(worker_pages.router)
 TELLERS.append(uses.uses_of)
 DRAWERS.append(lineage.of_dataset)
 Line = Annotated[str, Query(max_length=200)]

@@ -12,6 +12,7 @@ from app.accounts.tables import User
 from app.core.db import Base, Id, Moment
 from app.datasets.tables import Dataset
 from app.runs.registry_tables import CheckpointDeletion, Promotion, Push
+from app.runs.worker_tables import Worker as Worker  # its table belongs to this room
 
 
 class Run(Base):
