@@ -125,6 +125,7 @@ READERS: dict[str, list[tuple[str, Way]]] = {
         (f"{AT}/quality/people", "/projects/demo/quality/people"),
         (f"{AT}/quality/people/{{user_id}}", link_in("/projects/demo/quality/people", "a[href*='/quality/people/']")),
         (f"{AT}/quality/annotations", "/projects/demo/quality/annotations"),
+        (f"{AT}/quality/reward-model", "/projects/demo/quality/reward-model"),
     ],
     "rosa": [
         ("/", "/"),
@@ -148,6 +149,7 @@ READERS: dict[str, list[tuple[str, Way]]] = {
         (f"{AT}/runs/new", "/projects/demo/runs/new?recipe=mm_dpo"),
         (f"{AT}/runs/{{run_id}}", "/projects/demo/runs/4"),
         (f"{AT}/runs/comparison", "/projects/demo/runs/comparison?ids=2,3,4,5"),
+        (f"{AT}/runs/workers", "/projects/demo/runs/workers"),
         (f"{AT}/runs/checkpoints", "/projects/demo/runs/checkpoints"),
         (f"{AT}/runs/checkpoints/retention", "/projects/demo/runs/checkpoints/retention"),
         (f"{AT}/runs/checkpoints/{{checkpoint_id}}", link_in("/projects/demo/runs/checkpoints", "main td a")),

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from app.core.jobs import DESK, ROUTES
+from app.core import telemetry
 from app.core.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,7 +69,7 @@ def test_everything_long_lived_has_a_health_check() -> None:
 
 
 def test_every_variable_that_is_set_is_one_that_settings_read() -> None:
-    known = {field.alias for field in Settings.model_fields.values()}
+    known = {field.alias for field in Settings.model_fields.values()} | set(telemetry.ENDPOINTS)
     for name in OURS:
         assert set(SERVICES[name]["environment"]) <= known, name
 
