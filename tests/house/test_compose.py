@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from app.core.jobs import DESK, ROUTES
 from app.core import telemetry
+from app.core.jobs import DESK, ROUTES
 from app.core.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
