@@ -24,6 +24,8 @@ class Told:
     index: dict[tuple[str, str], int]
     """(sample, response) → its place in sums and counts."""
     tokens: int
+    places: int = 0
+    """Tokens with padding."""
     """Tokens that went through the model."""
 
 
@@ -40,7 +42,7 @@ class Policy:
         rows = self.model.rows(prefixes, [[self._suffix(each) for each in sample.responses] for sample in samples])
         sums, counts = self.model.log_probabilities(self.model.hidden(rows, seen), rows, self.chunk)
         keys = [(sample.id, each.id) for sample in samples for each in sample.responses]
-        return Told(sums, counts, {key: place for place, key in enumerate(keys)}, rows.tokens)
+        return Told(sums, counts, {key: place for place, key in enumerate(keys)}, rows.tokens, rows.input_ids.numel())
 
     def lengths(self, samples: Iterable[Sample]) -> dict[str, int]:
         """Tokens that each sample takes with all its responses."""

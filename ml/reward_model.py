@@ -30,6 +30,8 @@ class Judged:
     counts: Tensor
     index: dict[Key, int]
     tokens: int
+    places: int = 0
+    """Tokens with padding."""
 
 
 class RewardModel:
@@ -69,7 +71,9 @@ class RewardModel:
         sums, counts = self.model.log_probabilities(hidden, rows, self.chunk)
         flat = [key for each in keys for key in each]
         rewards = self.head(hidden, rows.ends)
-        return Judged(rewards, sums, counts, {key: place for place, key in enumerate(flat)}, rows.tokens)
+        return Judged(
+            rewards, sums, counts, {key: place for place, key in enumerate(flat)}, rows.tokens, rows.input_ids.numel()
+        )
 
     def lengths(self, samples: Iterable[Sample], critiques: Mapping[Key, str] | None) -> dict[str, int]:
         """Tokens that each sample takes with all its responses and critiques; None: the longest that it may write."""

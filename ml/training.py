@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ml import adapters, parallel, sharding, states
+from ml import adapters, gauges, parallel, sharding, states
 from ml.batching import Batch
 from ml.config import MmDpo, Reward
 from ml.errors import BadCheckpoint, Diverged, Stopped
@@ -47,6 +47,8 @@ class Loss:
     highs: Mapping[str, float]
     counted_by: Mapping[str, str] = field(default_factory=dict)
     """What a value is averaged over, where that is not the pairs."""
+    places: int = 0
+    """Tokens with padding."""
 
 
 Sizes = Mapping[str, int]
@@ -60,7 +62,7 @@ class Figures:
     values: Mapping[str, float]
     lows: Mapping[str, float]
     highs: Mapping[str, float]
-    tokens: int
+    load: gauges.Load
 
 
 class Trainer:
@@ -204,7 +206,12 @@ class Trainer:
         torch.autograd.backward(loss)
         share = {name: size[name] / max(1, total) for name, total in totals.items()}
         values = {name: value * share[one.counted_by.get(name, "pairs")] for name, value in one.values.items()}
-        return Figures({"loss": float(loss.detach()), **values}, one.lows, one.highs, one.tokens)
+        return Figures(
+            {"loss": float(loss.detach()), **values},
+            one.lows,
+            one.highs,
+            gauges.Load(len(batch), one.tokens, one.places),
+        )
 
     def _lost(self, batch: Batch, loss_of: Callable[[Batch], Loss]) -> Loss:
         """The batch's loss. Its sums leave through `Whole`, so that going backward gathers the weights again."""
@@ -229,7 +236,7 @@ class Trainer:
         values |= {name: max(one.highs[name] for one in found) for name in found[0].highs}
         values |= {"lr": self.optimizer.param_groups[0]["lr"], "grad_norm": norm}
         values |= self.curves.smoothed(values, self.config.ema)
-        values["tokens_per_second"] = sum(one.tokens for one in found) / seconds
+        values |= gauges.read([one.load for one in found], seconds)
         self.folder.metric(self.step, "train", values)
 
     def _guard(self, value: Tensor, what: str, batch: Batch) -> None:

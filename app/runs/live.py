@@ -1,9 +1,15 @@
-"""The live stream of a run: its metrics table, read from where the viewer stopped."""
+"""The live stream of a run: its metrics table, read from where the viewer stopped.
+
+Viewers of one run share what is read: the database is asked once for all of them in this process, and a viewer who is
+behind what they share reads on alone until it has caught up.
+"""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any
 
 import anyio
@@ -24,30 +30,85 @@ ALIVE = 20
 class Glance:
     """What one look at the database found."""
 
-    events: list[bytes]
+    events: list[tuple[int, bytes]]
     last: int
-    state: dict[str, Any]
+    state: bytes
     ended: bool
+
+
+@dataclass
+class Room:
+    """What the viewers of one run share: every event after `floor` and up to `last`, and the state."""
+
+    run_id: int
+    viewers: int = 0
+    floor: int | None = None
+    last: int = 0
+    events: deque[tuple[int, bytes]] = field(default_factory=deque)
+    state: bytes = b""
+    ended: bool = False
+    looked: float = 0.0
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
+
+    def holds(self, after: int) -> bool:
+        return self.floor is not None and after >= self.floor
+
+    def begin(self, seen: Glance) -> None:
+        """The first viewer to have caught up says from where on they share."""
+        if self.floor is None:
+            self.floor = self.last = seen.last
+            self.state, self.ended, self.looked = seen.state, seen.ended, monotonic()
+
+    async def glance(self, after: int) -> Glance:
+        """What came after `after`; the database is asked at most once in POLL seconds, whoever asks here."""
+        async with self.lock:
+            if monotonic() - self.looked >= POLL and not self.ended:
+                seen = await run_sync(glance, self.run_id, self.last)
+                self.events.extend(seen.events)
+                self.last, self.state, self.ended = seen.last, seen.state, seen.ended and len(seen.events) < BATCH
+                self.looked = monotonic()
+                while len(self.events) > 2 * BATCH:
+                    self.floor = self.events.popleft()[0]
+        # One who read on alone may be a little ahead of what they share.
+        new = [each for each in self.events if each[0] > after]
+        return Glance(new, max(after, self.last), self.state, self.ended)
+
+
+ROOMS: dict[int, Room] = {}
 
 
 async def tail(run_id: int, after: int) -> AsyncIterator[bytes]:
     """Server-sent events from the metric row `after` on, until the run has ended and all is told."""
-    said: dict[str, Any] = {}
-    silent = 0
+    room = ROOMS.setdefault(run_id, Room(run_id))
+    room.viewers += 1
+    try:
+        async for piece in _told(room, after):
+            yield piece
+    finally:
+        room.viewers -= 1
+        if not room.viewers and ROOMS.get(run_id) is room:
+            del ROOMS[run_id]
+
+
+async def _told(room: Room, after: int) -> AsyncIterator[bytes]:
+    said, silent = b"", 0
     yield b"retry: 2000\n\n"
     while True:
-        seen = await run_sync(glance, run_id, after)
+        alone = not room.holds(after)
+        seen = await (run_sync(glance, room.run_id, after) if alone else room.glance(after))
         after, silent = seen.last, 0 if seen.events else silent + 1
-        for event in seen.events:
-            yield event
+        if seen.events:
+            yield b"".join(event for _, event in seen.events)
         if seen.state != said:
             said, silent = seen.state, 0
-            yield message("state", said)
-        if len(seen.events) == BATCH:
+            yield said
+        if alone and len(seen.events) == BATCH:
             continue
         if seen.ended:
             yield message("end", {})
             return
+        if alone:
+            room.begin(seen)
         if silent % ALIVE == ALIVE - 1:
             yield b": still here\n\n"
         await anyio.sleep(POLL)
@@ -57,9 +118,9 @@ def glance(run_id: int, after: int) -> Glance:
     """One short transaction. The state is read first: whatever a run reports, it reports before it ends."""
     with transaction() as session:
         run = session.get_one(Run, run_id)
-        state = state_now(run)
+        state = message("state", state_now(run))
         rows = queries.metrics_after(session, run_id, after, BATCH)
-        events = [message(row.kind, row.payload, row.id) for row in rows]
+        events = [(row.id, message(row.kind, row.payload, row.id)) for row in rows]
     return Glance(events, rows[-1].id if rows else after, state, run.ended_at is not None)
 
 

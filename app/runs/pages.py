@@ -25,6 +25,7 @@ from app.runs import (
     queries,
     results,
     uses,
+    watching_pages,
     worker_pages,
 )
 from app.runs.kinds import KINDS
@@ -35,6 +36,7 @@ router = APIRouter(prefix="/projects/{slug}/runs")
 router.include_router(comparison_pages.router)
 router.include_router(checkpoint_pages.router)
 router.include_router(worker_pages.router)
+router.include_router(watching_pages.router)
 TELLERS.append(uses.uses_of)
 DRAWERS.append(lineage.of_dataset)
 Line = Annotated[str, Query(max_length=200)]

@@ -128,7 +128,7 @@ class Learner:
         }
         lows, highs = {"beta_min": float(betas.min())}, {"beta_max": float(betas.max())}
         loss = self.config.dpo_weight * preference.losses + self.config.sft_weight * sft
-        return Loss({"pairs": loss.sum()}, values, told.tokens, lows, highs)
+        return Loss({"pairs": loss.sum()}, values, told.tokens, lows, highs, places=told.places)
 
     def preference(self, told: Told, pairs: list[Pair]) -> tuple[losses.Preference, Tensor, Tensor]:
         """Eq. (4) of the pairs, the β of each, and the supervised loss of each."""

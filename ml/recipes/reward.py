@@ -90,7 +90,7 @@ class Learner:
             "accuracy": float((chosen > rejected).float().mean()),
             "margin": float((chosen - rejected).detach().mean()),
         }
-        return Loss(sums, values, judged.tokens, {}, {}, {"critique_loss": "critiques"})
+        return Loss(sums, values, judged.tokens, {}, {}, {"critique_loss": "critiques"}, judged.places)
 
     def size_of(self, batch: Batch) -> Sizes:
         """Pairs, critiques that are learnt, and ties: what the parts of the loss are means over."""

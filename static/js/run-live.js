@@ -1,12 +1,15 @@
 // The run page lives: curves, progress with time left, notes, sample outputs, log and state, out of one event stream.
 import { Curves } from "./run-curves.js";
+import { showGauges } from "./run-gauges.js";
+import { showSample } from "./run-samples.js";
+import { onView, view } from "./run-view.js";
 import { _ } from "./words.js";
 
 const page = document.querySelector("#run");
 const at = (id) => document.getElementById(id);
 const wasEnded = page.dataset.ended === "true";
-const curves = new Curves(at("curves"));
-const MOST_SAMPLES = 24;
+const curves = new Curves(at("curves"), view());
+onView((chosen) => curves.show(chosen));
 let phase = { name: "", began: 0, done: 0 };
 
 function timeLeft({ phase: name, done, total, at: moment }) {
@@ -35,18 +38,6 @@ function showNote({ level, text }) {
   at("notes").append(item);
 }
 
-function showSample({ step, title, text }) {
-  at("no-samples").hidden = true;
-  const item = document.createElement("article");
-  const head = document.createElement("h3");
-  head.textContent = _("step %(step)s: %(title)s", { step, title });
-  const body = document.createElement("pre");
-  body.textContent = text;
-  item.append(head, body);
-  at("samples").prepend(item);
-  while (at("samples").childElementCount > MOST_SAMPLES) at("samples").lastElementChild.remove();
-}
-
 function showState({ state, log }) {
   const box = at("log");
   const atEnd = box.scrollTop + box.clientHeight > box.scrollHeight - 24;
@@ -55,14 +46,39 @@ function showState({ state, log }) {
   if (state !== page.dataset.state) location.reload();
 }
 
-const stream = new EventSource(page.dataset.events);
-const on = (name, show) => stream.addEventListener(name, (event) => show(JSON.parse(event.data)));
-on("metric", (line) => {
+function showMetric(line) {
   at("no-curves").hidden = true;
+  at("curve-view").hidden = false;
+  if (line.split === "train") showGauges(line.values);
   curves.add(line);
-});
-on("progress", showProgress);
-on("note", showNote);
-on("sample", showSample);
-on("state", showState);
-on("end", () => stream.close());
+}
+
+function showHistory({ curves: known, samples, notes, progress }) {
+  for (const { split, name, steps, at: moments, values } of known) {
+    steps.forEach((step, place) => showMetric({ step, split, at: moments[place], values: { [name]: values[place] } }));
+  }
+  samples.forEach(showSample);
+  notes.forEach(showNote);
+  if (progress) showProgress(progress);
+}
+
+function follow(after) {
+  const stream = new EventSource(`${page.dataset.at}/events?after=${after}`);
+  const on = (name, show) => stream.addEventListener(name, (event) => show(JSON.parse(event.data)));
+  on("metric", showMetric);
+  on("progress", showProgress);
+  on("note", showNote);
+  on("sample", showSample);
+  on("state", showState);
+  on("end", () => stream.close());
+}
+
+async function begin() {
+  const answer = await fetch(`${page.dataset.at}/history`);
+  const history = answer.ok ? await answer.json() : { last: 0, curves: [], samples: [], notes: [] };
+  showHistory(history);
+  return history.last;
+}
+
+// A history that cannot be fetched is told by the stream itself, from its first line on.
+begin().catch(() => 0).then(follow);

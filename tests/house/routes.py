@@ -197,6 +197,8 @@ POST   /projects/{slug}/runs                                       researcher
 GET    /projects/{slug}/runs/{run_id:int}                          overseer    200 · 404
 GET    /projects/{slug}/runs/{run_id:int}/events                   overseer    200 · 404
 GET    /projects/{slug}/runs/{run_id:int}/log                      overseer    200 · 404
+GET    /projects/{slug}/runs/{run_id:int}/log/search               overseer    200 · 404
+GET    /projects/{slug}/runs/{run_id:int}/history                  overseer    200 · 404
 POST   /projects/{slug}/runs/{run_id:int}/cancellation             researcher  409 · 404
 POST   /projects/{slug}/runs/{run_id:int}/resumption               researcher  303 · 404
 POST   /projects/{slug}/runs/{run_id:int}/clones                   researcher  303 · 404

@@ -1,0 +1,65 @@
+"""A researcher watches a run: smooths its curves, looks along time, reads what it said by step, searches its log."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Browser, expect
+from sqlalchemy.orm import Session
+
+from app.accounts.actions import sign_in
+from app.accounts.guard import COOKIE
+from app.core import storage
+from app.core.db import now
+from tests import cast
+from tests.app.runs import stories
+from tests.app.runs.test_watching import metric, say
+from tests.patience import patient
+
+
+def test_a_researcher_looks_closer_at_a_run(session: Session, browser: Browser, address: str) -> None:
+    story = stories.begin(session)
+    run = story.start()
+    run.claimed_by, run.claimed_at, run.heartbeat_at, run.started_at = "w", now(), now(), now()
+    for step in range(1, 6):
+        values = {"loss": 3.0 / step, "tokens_per_second": 1200.0, "padding_share": 0.125}
+        say(session, run, step, **{**metric(step, 1.0), "values": values})
+    for step in (2, 4):
+        say(session, run, 50 + step, "sample", step=step, title="What is shown?", text=f"An answer of step {step}.")
+    folder = storage.run_folder(run.id)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "log.txt").write_text("begin\nWARNING: hot\nfine\na warning again\n")
+    secret = sign_in(session, story.seat.user.email, cast.PASSWORD)
+    session.commit()
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.add_cookies([{"name": COOKIE, "value": secret, "url": address}])
+    page = patient(context.new_page())
+    page.goto(f"{address}{story.at}/{run.id}")
+
+    loss = page.locator("figure", has_text="Loss")
+    expect(loss.locator(".u-legend")).to_contain_text("loss")
+    expect(page.locator(".run-gauges")).to_contain_text("13 %")
+    page.get_by_label("Smoothing").fill("0.5")
+    expect(loss.locator(".u-legend")).to_contain_text("loss, smoothed")
+    page.get_by_label("Logarithmic").check()
+    page.get_by_label("Along").select_option("time")
+    expect(loss.locator(".u-legend")).to_contain_text("seconds")
+    page.reload()
+    expect(page.get_by_label("Along")).to_have_value("time")
+    expect(loss.locator(".u-legend")).to_contain_text("loss, smoothed")
+
+    expect(page.locator("#samples")).to_contain_text("An answer of step 4.")
+    page.get_by_role("button", name="Earlier").click()
+    expect(page.locator("#samples")).to_have_text("What is shown?An answer of step 2.")
+    say(session, run, 60, "sample", step=5, title="What is shown?", text="An answer of step 5.")
+    expect(page.get_by_label("Written at").locator("option")).to_have_count(3)
+    expect(page.locator("#samples")).to_contain_text("An answer of step 2.")
+
+    page.get_by_label("Words in the log").fill("warning")
+    page.get_by_role("button", name="Find").click()
+    expect(page.locator("#log-words")).to_have_text("Line 2: 1 of 2")
+    expect(page.locator("#log-found mark")).to_have_text(["WARNING", "warning"])
+    page.get_by_role("button", name="Next").click()
+    expect(page.locator("#log-found [aria-current]")).to_have_text("a warning again")
+    page.get_by_label("Words in the log").fill("ice")
+    page.get_by_label("Words in the log").press("Enter")
+    expect(page.locator("#log-words")).to_have_text("Nothing in the log says that.")
+    context.close()
