@@ -4,8 +4,8 @@ import { _ } from "./words.js";
 
 const SERIES = 8;
 const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-// A learning rate is far below what a locale's three decimals show.
-const tickWords = (tick) => (Math.abs(tick) >= 1 ? tick.toLocaleString("en") : String(Number(tick.toPrecision(3))));
+// A learning rate is far below what a locale's three decimals show. On a logarithmic axis only some ticks have words.
+const tickWords = (tick) => (tick === null ? "" : Math.abs(tick) >= 1 ? tick.toLocaleString("en") : String(Number(tick.toPrecision(3))));
 const figures = (value) => (value == null ? "–" : Number(value).toPrecision(4));
 
 function options(element, { series, height, x, log }) {

@@ -32,6 +32,8 @@ def test_a_researcher_looks_closer_at_a_run(session: Session, browser: Browser, 
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     context.add_cookies([{"name": COOKIE, "value": secret, "url": address}])
     page = patient(context.new_page())
+    problems: list[str] = []
+    page.on("pageerror", lambda problem: problems.append(str(problem)))
     page.goto(f"{address}{story.at}/{run.id}")
 
     loss = page.locator("figure", has_text="Loss")
@@ -62,4 +64,5 @@ def test_a_researcher_looks_closer_at_a_run(session: Session, browser: Browser, 
     page.get_by_label("Words in the log").fill("ice")
     page.get_by_label("Words in the log").press("Enter")
     expect(page.locator("#log-words")).to_have_text("Nothing in the log says that.")
+    assert not problems
     context.close()
