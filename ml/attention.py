@@ -7,7 +7,8 @@ and values of the prefix are read K times for it, which is the price; the number
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,13 +84,24 @@ def attend(module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mas
 def attend_apart(module: Any, parts: Sequence[Tensor], layouts: Sequence[Layout], more: dict[str, Any]) -> Tensor:
     """Each row's prefix by itself, then its responses: (B, T, H, d)."""
     rows = []
-    for row, each in enumerate(layouts):
-        one = [tensor[row] for tensor in parts]
-        found = [_attend(module, _prefix(one, each), None, more)]
+    for one, each in zip(zip(*(tensor.unbind() for tensor in parts), strict=True), layouts, strict=True):
+        cut = [tensor.split([each.prefix, tensor.shape[1] - each.prefix], dim=1) for tensor in one]  # goes back as one
+        before, behind = [first for first, _ in cut], [second for _, second in cut]
+        found = [_before(module, before, more)]
         if each.lengths:
-            found.append(_in_order(_attend(module, _responses(one, each), each.visible, more), each))
+            found.append(_in_order(_attend(module, _responses(before, behind, each), each.visible, more), each))
         rows.append(_filled(torch.cat(found, dim=1), parts[0].shape[2]))
     return torch.cat(rows)
+
+
+@contextmanager
+def only_ends(module: Any) -> Iterator[None]:
+    """Within, this attention gives of each prefix its last token alone, and zeros for the others."""
+    module.only_ends = True
+    try:
+        yield
+    finally:
+        del module.only_ends
 
 
 def _attend(module: Any, part: Sequence[Tensor], mask: Tensor | None, more: dict[str, Any]) -> Tensor:
@@ -100,16 +112,20 @@ def _attend(module: Any, part: Sequence[Tensor], mask: Tensor | None, more: dict
     return found
 
 
-def _prefix(one: Sequence[Tensor], each: Layout) -> Any:
-    """The prefix's part of a row's (H, T, d): (1, H, P, d)."""
-    return tuple(tensor[None, :, : each.prefix] for tensor in one)
+def _before(module: Any, before: Sequence[Tensor], more: dict[str, Any]) -> Tensor:
+    """A prefix (H, P, d) by itself: (1, P, H, d)."""
+    query, key, value = (tensor[None] for tensor in before)
+    if not getattr(module, "only_ends", False):
+        return _attend(module, (query, key, value), None, more)
+    last = _attend(module, (query[:, :, -1:], key, value), None, more)
+    return torch.nn.functional.pad(last, (0, 0, 0, 0, query.shape[2] - 1, 0))
 
 
-def _responses(one: Sequence[Tensor], each: Layout) -> Any:
+def _responses(before: Sequence[Tensor], behind: Sequence[Tensor], each: Layout) -> Any:
     """Queries (K, H, L, d); keys and values (K, G, P + L, d)."""
-    query, *others = (tensor[:, each.places].transpose(0, 1) for tensor in one)
-    before = [tensor[:, : each.prefix].expand(len(query), -1, -1, -1) for tensor in one[1:]]
-    return (query, *(torch.cat([first, own], dim=2) for first, own in zip(before, others, strict=True)))
+    query, *others = (tensor[:, each.places - each.prefix].transpose(0, 1) for tensor in behind)
+    first = [tensor.expand(len(query), -1, -1, -1) for tensor in before[1:]]
+    return (query, *(torch.cat([one, own], dim=2) for one, own in zip(first, others, strict=True)))
 
 
 def _in_order(found: Tensor, each: Layout) -> Tensor:

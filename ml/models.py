@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from ml import attention, generation, packing, without_torchvision
+from ml import attention, generation, last_layer, packing, without_torchvision
 from ml.config import Config
 from ml.encoding import Encoder, Prefix, Suffix
 from ml.errors import BaseModelNotFound, ConfigError
@@ -91,8 +91,11 @@ class VisionLanguage:
         return self.see(replace(prefixes[0], vision=whole, images=sum(each.images for each in prefixes)))
 
     def hidden(self, rows: Rows, seen: Sequence[Any]) -> Tensor:
-        """Last hidden states (B, T, D). `seen` are the features of each prefix of the rows, as `see` gave them."""
-        with self.precision():
+        """Last hidden states (B, T, D), which mean something where `rows.read` says that they are read.
+
+        `seen` are the features of each prefix of the rows, as `see` gave them.
+        """
+        with self.precision(), last_layer.only(self.net.get_decoder(), rows.read):
             out = self.net.model(**self.inputs(rows, seen), use_cache=False, return_dict=True)
         hidden: Tensor = out.last_hidden_state
         return hidden

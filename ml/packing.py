@@ -48,6 +48,8 @@ class Rows:
     """Which response each belongs to (N)."""
     ends: Tensor
     """Place of each response's last token (R)."""
+    read: Tensor
+    """The places of both kinds, each once."""
     owners: list[int]
     """Which prefix each row begins with (B)."""
     prefixes: list[Prefix]
@@ -162,7 +164,9 @@ class _Reads:
         self.ends.append(at + len(suffix.ids) - 1 if suffix.ids else end_of_prefix)
 
     def tensors(self, device: Any) -> dict[str, Tensor]:
-        return {name: torch.tensor(each, dtype=torch.long, device=device) for name, each in vars(self).items()}
+        read = sorted({*self.before, *self.ends})
+        lists = vars(self) | {"read": read}
+        return {name: torch.tensor(each, dtype=torch.long, device=device) for name, each in lists.items()}
 
 
 def padded(rows: list[list[int]], width: int, fill: int, device: Any, left: bool = False) -> Tensor:

@@ -177,6 +177,28 @@ def test_losses_and_gradients_are_those_of_a_row_a_response(
     assert float((packed - plain).norm() / plain.norm()) < 1e-5
 
 
+def test_the_last_layer_runs_where_its_states_are_read(model: VisionLanguage) -> None:
+    """And every family has the parts that are spared; so nowhere else, and to the same states."""
+    rows = model.rows(*sample(model, [WIDE]))
+    seen = [model.see(prefix) for prefix in rows.prefixes]
+    layer = model.net.get_decoder().layers[-1]
+    ran: list[int] = []
+    hooks = [
+        part.register_forward_hook(lambda module, given, out: ran.append(int(out.any(-1).sum())))
+        for part in (layer.self_attn.q_proj, layer.self_attn.o_proj, layer.mlp.gate_proj)
+    ]
+    with torch.no_grad():
+        spared = model.hidden(rows, seen).flatten(0, 1)[rows.read]
+        inputs = model.inputs(rows, seen)
+        whole = model.net.model(**inputs, use_cache=False).last_hidden_state.flatten(0, 1)[rows.read]
+    for hook in hooks:
+        hook.remove()
+    assert ran[:3] == [len(rows.read)] * 3
+    assert min(ran[3:]) >= rows.tokens
+    assert len(rows.read) < rows.input_ids.numel() / 2
+    assert torch.allclose(spared, whole, rtol=1e-5, atol=1e-6)
+
+
 def test_features_come_back_from_a_file_as_they_were(model: VisionLanguage, tmp_path: Path) -> None:
     prefix = model.encoder.prefix("What colour is it?", [TALL, WIDE])
     shelf = Shelf(tmp_path, 2**20)
