@@ -60,7 +60,7 @@ def test_two_processes_are_one_with_twice_the_accumulation_and_go_on_from_shares
         cast.run_folder(folder, "mm_dpo", {"dataset": data}, **common | more)
     torchrun("-m", "tests.ml.several", str(whole), str(shared))
     for both in (whole, shared):
-        assert_alike(both, alone)
+        assert_alike(both, alone, load_file(base / "model.safetensors"))
 
     state = shared / "checkpoints" / "step-00000001"
     assert {each.name for each in state.iterdir()} == {"share-0", "share-1", "trainer.json"}
@@ -78,12 +78,12 @@ def test_two_processes_are_one_with_twice_the_accumulation_and_go_on_from_shares
     assert all(each.equal(after[name]) for name, each in before.items())
 
 
-def assert_alike(both: Path, alone: Path) -> None:
+def assert_alike(both: Path, alone: Path, before: dict[str, Tensor]) -> None:
     one, two = curve(alone), curve(both)
     assert list(two) == list(one) == [1, 2]
     for step, values in one.items():
         assert two[step] == pytest.approx(values, rel=1e-5)
     assert result(both)["reward_margin"] == pytest.approx(result(alone)["reward_margin"], abs=1e-5)
     left = weights(both)
-    for name, each in weights(alone).items():
-        assert float((left[name] - each).norm()) <= 1e-4 * float(each.norm()), name
+    for name, each in weights(alone).items():  # AdamW makes steps of gradients that are all but nothing, too
+        assert float((left[name] - each).norm()) <= 1e-2 * float((each - before[name]).norm()), name
