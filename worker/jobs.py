@@ -23,7 +23,7 @@ from app.core import mail, storage, tracing
 from app.core.db import transaction
 from app.core.errors import Refusal
 from app.core.jobs import ROUTES, nudge
-from app.runs import claims, workers
+from app.runs import choosing, claims, workers
 from app.runs.claims import Claim
 from app.runs.refusals import ClaimLost
 from app.samples import imports, keeping, renditions
@@ -33,6 +33,7 @@ from worker import presence, process
 from worker.celery import app, service
 
 log = structlog.get_logger()
+TRIES = 5
 LOOK_EVERY = 0.5  # seconds between looks at the process and its lines
 SILENT_AT_MOST = 40.0
 """Seconds without a heartbeat after which a worker gives up its run, before another may take it (`claims.STALE`)."""
@@ -77,21 +78,34 @@ def worker_name() -> str:
 
 @app.task(name="perform_run")
 def perform_run(run_id: int) -> None:
-    """Claim a run and see it through. Does nothing where another worker was first or its inputs are not there."""
+    """Claim a run and see it through: the one whose turn it is, whichever the message named.
+
+    Does nothing where none is free and ready; what is left over is offered again by the sweep.
+    """
     if leaving.is_set():
         return
-    with transaction() as session:
-        claim = claims.take(session, run_id, worker_name())
+    claim = _claim()
     if claim is None:
         return
-    structlog.contextvars.bind_contextvars(run=run_id)
-    log.info("run claimed", run=run_id, recipe=claim.recipe, fence=claim.fence)
+    structlog.contextvars.bind_contextvars(run=claim.run_id)
+    log.info("run claimed", run=claim.run_id, recipe=claim.recipe, fence=claim.fence, asked=run_id)
     try:
         _perform(claim)
     except ClaimLost as lost:
-        log.warning("run lost to another worker", run=run_id, why=lost.what)
+        log.warning("run lost to another worker", run=claim.run_id, why=lost.what)
     except OperationalError as problem:
-        log.error("the database is away; the run will be taken up again", run=run_id, problem=str(problem))
+        log.error("the database is away; the run will be taken up again", run=claim.run_id, problem=str(problem))
+
+
+def _claim() -> Claim | None:
+    """The best run that is still there once it is asked for: other trainers choose at the same time."""
+    for _try in range(TRIES):
+        with transaction() as session:
+            run_id = choosing.best(session)
+            claim = claims.take(session, run_id, worker_name()) if run_id else None
+        if claim is not None or run_id is None:
+            return claim
+    return None
 
 
 def _perform(claim: Claim) -> None:

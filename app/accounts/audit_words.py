@@ -63,6 +63,7 @@ WORDS = {
     "run.started": N_("started a run"),
     "run.resumed": N_("let a run go on"),
     "run.cancelled": N_("cancelled a run"),
+    "run.prioritised": N_("changed a run's turn"),
     "checkpoint.promoted": N_("promoted a checkpoint"),
     "checkpoint.withdrawn": N_("withdrew a checkpoint's standing"),
     "checkpoint.deleted": N_("deleted a checkpoint"),

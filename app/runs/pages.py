@@ -17,6 +17,7 @@ from app.projects.guard import Overseer, Researcher, Seat
 from app.runs import (
     actions,
     checkpoint_pages,
+    choosing,
     comparison_pages,
     forms,
     lineage,
@@ -114,6 +115,8 @@ def _around(session: Session, run: Run) -> dict[str, Any]:
         "state": queries.state_of(run),
         "state_of": queries.state_of,
         "waits": queries.waits_for(session, run) if run.ended_at is None and run.claimed_by is None else [],
+        "turn": choosing.place(session, run),
+        "priorities": choosing.PRIORITIES,
         "progress": queries.latest_progress(session, [run.id]).get(run.id),
         "samples": queries.last_of_kind(session, run.id, "sample", 12),
         "readers": queries.readers_of(session, run.id),
@@ -148,6 +151,14 @@ def log(session: Db, seat: Overseer, run_id: RunId) -> Response:
 @router.post(RUN + "/cancellation")
 def cancel(session: Db, seat: Researcher, run_id: RunId, reason: Annotated[str, Form(max_length=500)] = "") -> Response:
     actions.cancel(session, seat, run_id, reason)
+    return redirect(_address(seat, run_id))
+
+
+@router.post(RUN + "/priority")
+def prioritise(
+    session: Db, seat: Researcher, run_id: RunId, priority: Annotated[int, Form(ge=choosing.LOW, le=choosing.HIGH)] = 0
+) -> Response:
+    choosing.put(session, seat, run_id, priority)
     return redirect(_address(seat, run_id))
 
 

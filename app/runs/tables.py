@@ -28,6 +28,8 @@ class Run(Base):
     created_at: Mapped[Moment]
     # Claiming: the fence rises with each claim; a trainer that lost its claim can write nothing more.
     fence: Mapped[int] = mapped_column(sa.Integer, default=0)
+    priority: Mapped[int] = mapped_column(sa.Integer, default=0, server_default="0")
+    """Above 0 before, below 0 behind the others that wait."""
     claimed_by: Mapped[str | None]
     claimed_at: Mapped[dt.datetime | None]
     heartbeat_at: Mapped[dt.datetime | None]
