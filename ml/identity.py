@@ -25,7 +25,7 @@ def model_hash(model: VisionLanguage) -> str:
     files = sorted(p for p in source.glob("*") if p.suffix in (".safetensors", ".json", ".jinja", ".txt", ".model"))
     content = [(path.name, file_hash(path)) for path in files] if source.is_dir() else []
     commit = getattr(model.net.config, "_commit_hash", None)
-    quantised = bool(getattr(model.net, "is_quantized", False))
+    quantised = "nf4, language model" if getattr(model.net, "is_quantized", False) else False
     arithmetic = [str(model.net.dtype), model.autocast, model.device.type, quantised]
     return hash_of([FORMAT, content or [model.source, commit], *arithmetic])
 

@@ -82,10 +82,12 @@ def test_two_small_batches_accumulated_are_one_large_batch(tmp_path: Path, data:
 
 @pytest.mark.timeout(900)
 def test_a_run_killed_at_a_random_step_goes_on_with_bit_equal_losses(tmp_path: Path, data: Path, base: Path) -> None:
-    config = REWARD | {"lora_dropout": 0.2, "head_dropout": 0.1, "evaluate_with": "given", "checkpoint_every": 2}
-    unbroken = go("reward", tmp_path / "unbroken", {"dataset": data}, base=str(base), **config)
-    broken = cast.run_folder(tmp_path / "broken", "reward", {"dataset": data}, base=str(base), **config)
-    command = [sys.executable, "-m", "ml", "reward", str(broken)]
+    own = {"reward": REWARD | {"head_dropout": 0.1, "evaluate_with": "given"}, "mm_dpo": DPO}
+    recipe = random.choice([*own])
+    config = own[recipe] | {"lora_dropout": 0.2, "checkpoint_every": 2}
+    unbroken = go(recipe, tmp_path / "unbroken", {"dataset": data}, base=str(base), **config)
+    broken = cast.run_folder(tmp_path / "broken", recipe, {"dataset": data}, base=str(base), **config)
+    command = [sys.executable, "-m", "ml", recipe, str(broken)]
     first = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"})
     fatal = random.randint(1, 5)  # of six steps
     while first.poll() is None and steps_of(broken)[-1:] < [fatal]:
@@ -94,7 +96,7 @@ def test_a_run_killed_at_a_random_step_goes_on_with_bit_equal_losses(tmp_path: P
     first.send_signal(signal.SIGKILL)
     first.wait(60)
     assert subprocess.run(command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, timeout=800).returncode == 0
-    assert curve(broken) == curve(unbroken), f"killed after step {fatal}"
+    assert curve(broken) == curve(unbroken), f"{recipe} killed after step {fatal}"
 
 
 def test_the_vision_encoder_may_learn_at_a_rate_of_its_own(tmp_path: Path, data: Path, base: Path) -> None:
