@@ -20,7 +20,7 @@ def write(folder: RunFolder, checkpoint: Path, meta: Mapping[str, Any], config: 
     """README.md beside the weights, as hubs show it."""
     title = f"A {meta['kind']} model from {meta['base']}"
     lines = ["---", "library_name: transformers", f"tags: [{meta['kind']}, {meta['recipe']}]", "---", "", f"# {title}"]
-    lines += ["", *_how(meta)]
+    lines += ["", *_how(meta, getattr(config, "adapter", "") == "qlora")]
     lines += [
         "",
         "## Lineage",
@@ -35,9 +35,13 @@ def write(folder: RunFolder, checkpoint: Path, meta: Mapping[str, Any], config: 
     write_text(checkpoint / "README.md", "\n".join(lines) + "\n")
 
 
-def _how(meta: Mapping[str, Any]) -> list[str]:
+def _how(meta: Mapping[str, Any], quantised: bool) -> list[str]:
     name = "PeftModel.from_pretrained(base, FOLDER)" if meta["adapter"] == "lora" else "from_pretrained(FOLDER)"
     lines = [f"Loads outside the platform: `{name}` with the classes AutoModelForImageTextToText and AutoProcessor."]
+    if quantised:
+        lines.append(
+            "It was trained above weights of four bits (nf4) of the base's language model; figures below are theirs."
+        )
     if meta["kind"] == "reward":
         lines.append(
             "The scoring head (linear, tanh, linear on the last token's last hidden state) is head.safetensors."

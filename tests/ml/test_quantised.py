@@ -69,6 +69,7 @@ def test_a_policy_learns_above_four_bits_and_leaves_an_adapter_and_whole_floats(
     assert result(folder)["reward_margin"] > 0
     left = load_file(folder / "output" / "checkpoint" / "adapter_model.safetensors")
     assert left and {each.dtype for each in left.values()} == {torch.float32}
+    assert "four bits (nf4)" in (folder / "output" / "checkpoint" / "README.md").read_text()
     elsewhere(folder / "output", base)
 
 
