@@ -62,12 +62,12 @@ def _points(session: Session, run_id: int, last: int) -> dict[tuple[str, str], l
     found: dict[tuple[str, str], dict[int, Point]] = {}
     for (payload,) in rows:
         for name, value in payload["values"].items():
-            point = Point(payload["step"], payload.get("at", 0.0), _finite(value))
+            point = Point(payload["step"], payload.get("at", 0.0), finite(value))
             found.setdefault((payload["split"], name), {})[point.step] = point
     return {key: [points[step] for step in sorted(points)] for key, points in found.items()}
 
 
-def _finite(value: Any) -> float | None:
+def finite(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and isfinite(value) else None
 
 

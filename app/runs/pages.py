@@ -22,6 +22,7 @@ from app.runs import (
     forms,
     lineage,
     live,
+    noticing,
     offering,
     queries,
     results,
@@ -66,6 +67,7 @@ def list_page(request: Request, session: Db, seat: Overseer, before: Number = 0)
         more=shown[-1].id if len(rows) > queries.PAGE else None,
         state_of=queries.state_of,
         progress=queries.latest_progress(session, [run.id for run in shown if run.ended_at is None]),
+        odd=noticing.notes_of(session, shown),
         kinds=KINDS,
     )
 
@@ -105,7 +107,7 @@ def run_page(request: Request, session: Db, seat: Overseer, run_id: RunId, after
     run = queries.run(session, seat, run_id)
     drawn = lineage.of_run(session, seat, run.id)
     context = {**_around(session, run), **results.shown(session, run, after)}
-    return page(request, "runs/run.html", run=run, lineage=drawn, **context)
+    return page(request, "runs/run.html", run=run, lineage=drawn, odd=noticing.notes_of(session, [run]), **context)
 
 
 def _around(session: Session, run: Run) -> dict[str, Any]:
