@@ -59,6 +59,10 @@ class Room:
             self.floor = self.last = seen.last
             self.state, self.ended, self.looked = seen.state, seen.ended, monotonic()
 
+    def rest(self) -> float:
+        """Seconds until the next look: viewers wake together, so that what one finds reaches all at once."""
+        return max(POLL / 10, self.looked + POLL - monotonic())
+
     async def glance(self, after: int) -> Glance:
         """What came after `after`; the database is asked at most once in POLL seconds, whoever asks here."""
         async with self.lock:
@@ -111,7 +115,7 @@ async def _told(room: Room, after: int) -> AsyncIterator[bytes]:
             room.begin(seen)
         if silent % ALIVE == ALIVE - 1:
             yield b": still here\n\n"
-        await anyio.sleep(POLL)
+        await anyio.sleep(room.rest())
 
 
 def glance(run_id: int, after: int) -> Glance:
