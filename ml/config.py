@@ -14,7 +14,18 @@ from ml.errors import ConfigError, NoExpander
 from ml.fields import GROUPS, FieldSpec, checked, option, parsed, spec_of
 from ml.presets import PRESETS
 
-__all__ = ["GROUPS", "PRESETS", "RECIPES", "Config", "ConfigError", "Evaluate", "Expand", "FieldSpec", "MmDpo"]
+__all__ = [
+    "GROUPS",
+    "PRESETS",
+    "RECIPES",
+    "Cluster",
+    "Config",
+    "ConfigError",
+    "Evaluate",
+    "Expand",
+    "FieldSpec",
+    "MmDpo",
+]
 __all__ += ["NoExpander", "Reward", "Score", "expander_of", "fields_of", "from_form", "preset", "validate"]
 
 
@@ -159,8 +170,40 @@ class Evaluate(Config):
     samples_per_batch: int = option(1, "Samples that go through the model at once.", "Compute", min=1, max=256)
 
 
+@dataclass(frozen=True)
+class Cluster(Config):
+    """Pictures into vectors, vectors into groups of look-alikes and onto a map of two dimensions."""
+
+    base: str = option("efficientnet-lite0",
+        "efficientnet-lite0, whose weights are installed with the package, or a CLIP model: transformers id or path.",
+        "Model", label="Encoder")
+    clusters: int = option(100, "Groups that the pictures are parted into; the paper has 100.",
+        "Objective", min=1, max=100_000)
+    iterations: int = option(25, "Rounds of k-means.", "Objective", min=1, max=1000)
+    points_per_cluster: int = option(1024,
+        "Vectors drawn for each group that its centre is learnt from; all are then assigned to the nearest centre.",
+        "Objective", min=8, max=1_000_000, advanced=True)
+    near_duplicate: float = option(0.98,
+        "Pictures whose vectors have at least this cosine are listed as near-duplicates; nothing is dropped.",
+        "Objective", min=0.5, max=1.0)
+    layout: str = option("umap",
+        "How the map is drawn: UMAP, or the two widest directions (pca), which costs next to nothing.",
+        "Objective", choices=("umap", "pca"))
+    neighbours: int = option(15, "UMAP's neighbours of each point: few show detail, many the whole.",
+        "Objective", min=2, max=500, advanced=True)
+    layout_sample: int = option(50_000,
+        "Vectors that UMAP learns the map from; all others are then placed on it.",
+        "Objective", min=100, max=10_000_000, advanced=True)
+    batch: int = option(64, "Pictures that go through the encoder at once.", "Compute", min=1, max=8192)
+    max_frames: int = option(1,
+        "A video is seen by its first frame.", "Data", min=1, max=1, advanced=True)
+    keep_features: int = option(0,
+        "Vectors are kept in the run's own folder.", "Compute", min=0, max=0, advanced=True)
+
+
 # fmt: on
 RECIPES: dict[str, type[Config]] = {
+    "cluster": Cluster,
     "expand": Expand,
     "reward": Reward,
     "score": Score,

@@ -79,6 +79,14 @@ class BadEndpoint(Refused):
     """The OpenAI-compatible endpoint refuses, or answers what is not its protocol."""
 
 
+class NoPictures(Refused):
+    """None of the samples has a picture that can be read."""
+
+
+class NoEncoder(Refused):
+    """The encoder cannot be loaded: a name or folder that is none, or weights that are not installed."""
+
+
 class Diverged(RuntimeError):
     """A loss or gradient is not finite: training stops before it spoils the weights."""
 

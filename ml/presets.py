@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 PAPER_BASE = "llava-hf/llava-onevision-qwen2-7b-ov-hf"
+PAPER_ENCODER = "openai/clip-vit-base-patch32"
 _PAPER: dict[str, Any] = {"base": PAPER_BASE, "adapter": "full", "epochs": 1, "warmup": 0.1, "schedule": "cosine"}
 _TINY: dict[str, Any] = {
     "adapter": "full",
@@ -19,6 +20,11 @@ _TINY: dict[str, Any] = {
 _LOOK: dict[str, Any] = {"max_steps": 10, "accumulate": 1, "learning_rate": 1e-4}
 
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "cluster": {
+        "paper": {"base": PAPER_ENCODER, "clusters": 100},
+        "quick look": {"clusters": 20, "layout": "pca"},
+        "tiny": {"clusters": 8, "batch": 8, "max_pixels": 50_176},
+    },
     "expand": {
         "paper": {"expander": "endpoint"},
         "quick look": {"limit": 8},

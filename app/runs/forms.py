@@ -9,13 +9,14 @@ from typing import Any
 from app.core.db import Session
 from app.core.errors import Refusal
 from app.core.language import gettext as _
-from app.core.language import told
+from app.core.language import ngettext, told
 from app.core.settings import settings
 from app.projects.guard import Seat
 from app.runs import actions, queries, reading
 from app.runs.kinds import KINDS, Kind, Role
 from app.runs.refusals import BadConfig, UnknownRecipe, WrongInput
 from app.runs.tables import Run
+from app.samples import queries as samples
 from ml import config as recipes
 
 INPUT = "input-"
@@ -132,6 +133,8 @@ def with_choices(session: Session, seat: Seat, form: Form) -> Form:
     estimate = ""
     if (dataset_id := inputs.get("dataset")) in [each.id for each in choices.get("dataset", [])]:
         estimate = estimate_of(form.kind, form.values, dataset_id or 0)
+    if form.kind.brings:
+        estimate = estimate_of_samples(samples.count(session, samples.matching(seat, samples.Filters())))
     return Form(form.kind, form.name, form.values, inputs, form.refusal, choices, estimate)
 
 
@@ -157,6 +160,11 @@ def _choices(session: Session, seat: Seat, role: Role) -> list[Choice]:
         )
         for each in found
     ]
+
+
+def estimate_of_samples(many: int) -> str:
+    """What a run that reads the project's samples will do."""
+    return ngettext("%(num)s sample will be encoded.", "%(num)s samples will be encoded.", many)
 
 
 def estimate_of(kind: Kind, values: Mapping[str, Any], dataset_id: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from app.core import storage
 from app.core.db import Session
 from app.core.language import N_
 from app.core.language import gettext as _
+from app.runs import clustering
+from app.runs.lines import read_jsonl
 from app.runs.refusals import NoApprovedCritiques, OutputMissing
 from app.runs.tables import Approval, Checkpoint, Critique, Run, RunInput
 from ml.config import Config
@@ -67,6 +69,8 @@ class Kind:
     roles: tuple[Role, ...]
     leaves: Finish
     learns_from_pairs: bool = False
+    brings: Callable[[Session, Run, Path], None] | None = None
+    """Writes what the recipe reads of the project itself into the folder's inputs."""
     has_base: bool = False
     """Whether an empty field `base` means the platform's own base model."""
 
@@ -78,6 +82,8 @@ def prepare(session: Session, run: Run, folder: Path) -> None:
     """Write config.json and lay links to the inputs; twice is harmless. Raises NoApprovedCritiques, OutputMissing."""
     (folder / "inputs").mkdir(parents=True, exist_ok=True)
     _write(folder / "config.json", orjson.dumps({"recipe": run.recipe, **run.config}, option=orjson.OPT_INDENT_2))
+    if brings := KINDS[run.recipe].brings:
+        brings(session, run, folder / "inputs")
     for each in run.inputs:
         if each.role == "critiques":
             _write_critiques(session, each, folder / "inputs" / "critiques.jsonl")
@@ -195,19 +201,12 @@ def sha256_of_folder(folder: Path) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def read_jsonl(path: Path, limit: int | None = None) -> Iterator[dict[str, Any]]:
-    """The objects of a file of lines; nothing where there is no file."""
-    if not path.is_file():
-        return
-    with path.open("rb") as file:
-        for number, line in enumerate(file):
-            if limit is not None and number >= limit:
-                return
-            # PostgreSQL's text holds no NUL, and no page could show one.
-            yield orjson.loads(line.replace(b"\\u0000", b""))
-
-
 KINDS = {
+    "cluster": Kind(
+        "cluster", N_("Cluster samples"),
+        N_("Groups the project's samples anew by how their pictures look, maps them, and lists near-duplicates."),
+        (), clustering.keep, brings=clustering.bring,
+    ),
     "expand": Kind(
         "expand", N_("Expand reasons"),
         N_("Rewrites each terse human reason as a fuller critique, for people to approve."),

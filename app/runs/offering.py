@@ -11,7 +11,7 @@ from app.core.errors import Conflict
 from app.core.language import gettext as _
 from app.projects.guard import Seat
 from app.runs import queries
-from app.runs.kinds import read_jsonl
+from app.runs.lines import read_jsonl
 from app.runs.refusals import OutputMissing
 from app.runs.tables import Run
 from app.samples import assessments

@@ -12,7 +12,7 @@ import orjson
 from app.core import storage
 from app.core.language import gettext as _
 from app.core.language import ngettext
-from app.runs.kinds import read_jsonl
+from app.runs.lines import read_jsonl
 from app.runs.tables import Run
 from ml import config as recipes
 

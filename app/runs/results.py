@@ -9,7 +9,7 @@ from app.core import storage
 from app.core.db import Session
 from app.core.language import N_
 from app.core.language import gettext as _
-from app.runs import queries, reading
+from app.runs import clustering, queries, reading
 from app.runs.tables import Run
 
 LABELS = {
@@ -31,6 +31,13 @@ LABELS = {
     "pairs": N_("Pairs"),
     "samples": N_("Samples"),
     "responses": N_("Responses"),
+    "pictures": N_("Different pictures"),
+    "unreadable": N_("Pictures that cannot be read"),
+    "clusters": N_("Clusters"),
+    "largest_cluster": N_("Samples of the largest cluster"),
+    "smallest_cluster": N_("Samples of the smallest cluster"),
+    "near_duplicates": N_("Near-duplicates"),
+    "inertia": N_("Mean squared distance to the centre"),
     "steps": N_("Steps"),
     "reward_margin": N_("Reward margin"),
     "policy_accuracy": N_("Policy accuracy"),
@@ -60,6 +67,8 @@ def shown(session: Session, run: Run, after: int) -> dict[str, Any]:
         return found | _critiques(session, run, after)
     if run.result is None:
         return found
+    if run.recipe == "cluster":
+        return found | clustering.shown(session, run)
     evaluation = reading.evaluation(run)
     found["tables"] = tables_of(run, evaluation)
     if run.recipe == "evaluate":

@@ -13,7 +13,7 @@ from app.core.db import Session
 from app.core.language import N_
 from app.core.language import gettext as _
 from app.runs import queries, reading, results
-from app.runs.kinds import read_jsonl
+from app.runs.lines import read_jsonl
 from app.runs.tables import Run
 
 PAGE = 10
@@ -118,6 +118,7 @@ def _shown(session: Session, run: Run) -> Found:
 
 
 LEFT: dict[str, Callable[[Session, Run], Found]] = {
+    "cluster": _shown,
     "expand": _critiques,
     "reward": _shown,
     "score": _rewards,

@@ -34,6 +34,9 @@ class Sample(Base):
     """Such as en or zh, where a project gives its samples only to those who read it; empty: anybody's."""
     cluster: Mapped[str] = mapped_column(default="", server_default="")
     """The name of the group of look-alikes that the sample belongs to; empty where none was made."""
+    map_x: Mapped[float | None]
+    map_y: Mapped[float | None]
+    """Where the last cluster run put it on the project's map, within -1 and 1; null where it was not in one."""
     content_sha256: Mapped[str]
     """Of prompt, media and responses: importing the same line again adds nothing."""
     credit: Mapped[str] = mapped_column(default="")
