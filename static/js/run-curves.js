@@ -6,6 +6,8 @@ import { _ } from "./words.js";
 const FAMILIES = [
   [_("Speed, tokens a second"), (name) => name.startsWith("tokens")],
   [_("Speed, samples a second"), (name) => name.startsWith("samples_per")],
+  [_("Speed, pictures a second"), (name) => name === "vectors_per_second"],
+  [_("Mean squared distance to the centre"), (name) => name === "inertia"],
   [_("Memory, GiB"), (name) => name.startsWith("memory")],
   [_("Share of padding"), (name) => name === "padding_share"],
   [_("Learning rate"), (name) => name === "lr"],
