@@ -57,9 +57,19 @@ def posted(page: Page, path: str, **fields: str | float | bool) -> str:
     return answer.text()
 
 
+def checkpoint(page: Page) -> str:
+    """The page of a checkpoint, once the demonstration's first runs have left one."""
+    for _look in range(150):
+        page.goto("/projects/demo/runs/checkpoints")
+        if (links := page.locator("main td a")).count():
+            return links.first.get_attribute("href") or ""
+        page.wait_for_timeout(2000)
+    raise AssertionError("the first runs left no checkpoint")
+
+
 def deletion(page: Page) -> str:
     """The question before a checkpoint's weights are deleted."""
-    return link_in("/projects/demo/runs/checkpoints", "main td a")(page) + "/deletion"
+    return f"{checkpoint(page)}/deletion"
 
 
 def password_link(page: Page) -> str:
@@ -152,7 +162,7 @@ READERS: dict[str, list[tuple[str, Way]]] = {
         (f"{AT}/runs/workers", "/projects/demo/runs/workers"),
         (f"{AT}/runs/checkpoints", "/projects/demo/runs/checkpoints"),
         (f"{AT}/runs/checkpoints/retention", "/projects/demo/runs/checkpoints/retention"),
-        (f"{AT}/runs/checkpoints/{{checkpoint_id}}", link_in("/projects/demo/runs/checkpoints", "main td a")),
+        (f"{AT}/runs/checkpoints/{{checkpoint_id}}", checkpoint),
         (f"{AT}/runs/checkpoints/{{checkpoint_id}}/deletion", deletion),
         (f"{AT}/datasets", "/projects/demo/datasets"),
         (f"{AT}/datasets/new", "/projects/demo/datasets/new"),
