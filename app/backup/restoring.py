@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 import psycopg
+from psycopg import sql
 from pydantic import ValidationError
 
 from app.backup.contents import (
@@ -109,8 +110,9 @@ def _check_empty(address: Address, root: Path) -> None:
         raise NotEmpty("The folder of files is not empty.", str(root / sorted(there)[0]), "Choose a new ASSAY_DATA.")
     with _connected(address) as connection:
         names = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
-        if {name for (name,) in names} - {REVISIONS} and connection.execute("SELECT 1 FROM users LIMIT 1").fetchone():
-            raise NotEmpty("The database is not empty.", "users", "Name an empty one by DATABASE_URL.")
+        for name in sorted({name for (name,) in names} - {REVISIONS}):  # it may be another program's database
+            if connection.execute(sql.SQL("SELECT 1 FROM {} LIMIT 1").format(sql.Identifier(name))).fetchone():
+                raise NotEmpty("The database is not empty.", name, "Name an empty one by DATABASE_URL.")
 
 
 def _connected(address: Address) -> psycopg.Connection[Any]:
@@ -130,7 +132,7 @@ def _fill(address: Address, dump: Path, contents: Contents) -> None:
 
 
 def _clear(address: Address) -> None:
-    """Take away a schema without people in it."""
+    """Take away a schema without a row in it, or what a restore has put there."""
     with _connected(address) as connection:
         connection.execute("DROP SCHEMA IF EXISTS public CASCADE; CREATE SCHEMA public")
 

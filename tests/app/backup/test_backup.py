@@ -142,10 +142,21 @@ def test_a_backup_writes_over_nothing(made: Path, database_url: str, elsewhere: 
         making.back_up(database_url, storage.root(), KEY, False, made)
     with pytest.raises(restoring.NotEmpty) as refused:
         restoring.restore(database_url, tmp_path / "there", made)
-    assert refused.value.where == "users"
+    assert refused.value.where == "audit_entries"
     with pytest.raises(restoring.NotEmpty) as refused:
         restoring.restore(elsewhere, storage.root(), made)
     assert "blobs" in refused.value.where
+
+
+def test_another_programs_database_is_left_alone(made: Path, elsewhere: str, tmp_path: Path) -> None:
+    with psycopg.connect(elsewhere, autocommit=True) as connection:
+        connection.execute("CREATE TABLE users (name text)")
+        connection.execute("CREATE TABLE letters (text text)")
+        connection.execute("INSERT INTO letters VALUES ('dear reader')")
+        with pytest.raises(restoring.NotEmpty) as refused:
+            restoring.restore(elsewhere, tmp_path / "there", made)
+        assert refused.value.where == "letters"
+        assert connection.execute("SELECT text FROM letters").fetchone() == ("dear reader",)
 
 
 def test_a_database_without_the_platform_is_refused(elsewhere: str, tmp_path: Path) -> None:
