@@ -5,7 +5,7 @@ Nothing here imports torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_type_hints
 
@@ -229,28 +229,42 @@ def preset(recipe: str, name: str) -> dict[str, Any]:
 def validate(recipe: str, values: Mapping[str, Any]) -> Config:
     """The recipe's config from plain values, absent fields at their defaults.
 
-    Raises ConfigError naming the field: unknown, wrong type, not finite, out of bounds, or no such choice.
+    Raises ConfigError naming the field: unknown, wrong type, not finite, out of bounds, or no such choice. Its `others`
+    are what is wrong with the other fields.
     """
     specs = {spec.name: spec for spec in fields_of(recipe)}
     given = {name: value for name, value in values.items() if name != "recipe"}
     if values.get("recipe", recipe) != recipe:
         raise ConfigError("recipe", f"is {values['recipe']!r}, but this is a run of {recipe!r}")
-    for name in given:
-        if name not in specs:
-            raise ConfigError(str(name), f"is no field of the recipe {recipe}")
-    ready: dict[str, Any] = {name: checked(specs[name], value) for name, value in given.items()}
+    ready: dict[str, Any] = _each(recipe, specs, given, checked)
     return _class_of(recipe)(**ready)
+
+
+def _each(
+    recipe: str, specs: Mapping[str, FieldSpec], given: Mapping[str, Any], read: Callable[[FieldSpec, Any], Any]
+) -> dict[str, Any]:
+    """`read` of every field; raises one ConfigError for all that are wrong."""
+    ready, wrong = {}, []
+    for name, value in given.items():
+        try:
+            if name not in specs:
+                raise ConfigError(str(name), f"is no field of the recipe {recipe}")
+            ready[name] = read(specs[name], value)
+        except ConfigError as problem:
+            wrong.append(problem)
+    if wrong:
+        wrong[0].others = tuple(wrong[1:])
+        raise wrong[0]
+    return ready
 
 
 def from_form(recipe: str, strings: Mapping[str, str]) -> Config:
     """The same from a form's strings: empty numbers stand for the default, an absent bool for False."""
     values: dict[str, Any] = {spec.name: False for spec in fields_of(recipe) if spec.kind == "bool"}
     specs = {spec.name: spec for spec in fields_of(recipe)}
-    for name, text in strings.items():
-        if name not in specs:
-            raise ConfigError(name, f"is no field of the recipe {recipe}")
-        if text.strip() or specs[name].kind == "str":
-            values[name] = parsed(specs[name], text.strip())
+    said = {name: text.strip() for name, text in strings.items()}
+    said = {name: text for name, text in said.items() if text or name not in specs or specs[name].kind == "str"}
+    values |= _each(recipe, specs, said, lambda spec, text: checked(spec, parsed(spec, text)))
     return validate(recipe, values)
 
 

@@ -17,6 +17,8 @@ class ConfigError(Refused):
         super().__init__(f"{field}: {message}")
         self.field = field
         self.message = message
+        self.others: tuple[ConfigError, ...] = ()
+        """What is wrong with other fields of the same config."""
 
 
 class Superseded(Refused):

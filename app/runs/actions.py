@@ -2,42 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from app.accounts.actions import audit
-from app.core import storage
 from app.core.db import Session, now
 from app.core.errors import NotFound
 from app.core.jobs import nudge
-from app.core.language import N_
 from app.core.language import gettext as _
-from app.core.settings import settings
-from app.datasets.tables import Dataset
 from app.projects.guard import Seat
-from app.runs import queries
-from app.runs.kinds import KINDS, Kind, Role
-from app.runs.refusals import (
-    BadConfig,
-    BadName,
-    BaseModelNotFound,
-    InputMissing,
-    NoApprovedCritiques,
-    NoExpander,
-    NoPairs,
-    NotResumable,
-    RunEnded,
-    UnknownRecipe,
-    WrongInput,
-)
-from app.runs.tables import Approval, Cancellation, Critique, Run, RunInput
-from ml import config as recipes
-
-LONGEST_NAME = 120
+from app.runs import planning, queries
+from app.runs.refusals import NotResumable, RunEnded
+from app.runs.tables import Approval, Cancellation, Critique, Run
 
 
 def start(
@@ -45,157 +23,19 @@ def start(
 ) -> Run:
     """A new run, offered to the trainers; `inputs` are ids by role, of a dataset or of another run.
 
-    It waits while an input is not finished. Raises UnknownRecipe, BadName, BadConfig, BaseModelNotFound, NoExpander,
-    InputMissing, WrongInput, NoPairs, NoApprovedCritiques, NotFound.
+    It waits while an input is not finished. Raises as `planning.planned`.
     """
-    kind = kind_of(recipe)
-    checked = checked_config(kind, config)
-    rows = [_input(session, seat, kind, role, number) for role, number in inputs.items()]
-    _refuse_missing(kind, checked, inputs)
-    run = Run(
-        project_id=seat.project.id,
-        recipe=recipe,
-        name=_checked_name(name, kind),
-        config=asdict(checked),
-        created_by=seat.user.id,
-        inputs=rows,
-    )
+    return begin(session, seat, planning.planned(session, seat, recipe, name, config, inputs))
+
+
+def begin(session: Session, seat: Seat, plan: planning.Plan) -> Run:
+    """The run of a plan, offered to the trainers."""
+    run = planning.run_of(seat, plan)
     session.add(run)
     session.flush()
-    audit(session, seat.user, "run.started", f"run {run.id}", seat.project.id, recipe=recipe)
+    audit(session, seat.user, "run.started", f"run {run.id}", seat.project.id, recipe=run.recipe)
     nudge(session, "perform_run", run.id)
     return run
-
-
-def kind_of(recipe: str) -> Kind:
-    if recipe not in KINDS:
-        raise UnknownRecipe(
-            _("“%(recipe)s” is none of the recipes %(kinds)s.", recipe=recipe[:60], kinds=", ".join(KINDS)), "recipe"
-        )
-    return KINDS[recipe]
-
-
-def _checked_name(name: str, kind: Kind) -> str:
-    name = " ".join(name.split()) or kind.title
-    if len(name) > LONGEST_NAME or "\0" in name:
-        raise BadName(_("A run's name has at most %(longest_name)s characters.", longest_name=LONGEST_NAME), "name")
-    return name
-
-
-def checked_config(kind: Kind, values: dict[str, Any]) -> recipes.Config:
-    """The recipe's config with the base model filled in. Raises BadConfig, BaseModelNotFound, NoExpander."""
-    if kind.has_base and not str(values.get("base", "")).strip():
-        values = {**values, "base": settings().base_model_or_tiny()}
-    try:
-        config = recipes.validate(kind.recipe, values)
-        if isinstance(config, recipes.Expand):
-            _refuse_missing_expander(config)
-    except recipes.ConfigError as problem:
-        raise BadConfig(str(problem), problem.field) from None
-    return replace(config, base=_checked_base(config.base)) if config.base else config
-
-
-def _refuse_missing_expander(config: recipes.Expand) -> None:
-    environment = {"OPENAI_BASE_URL": settings().openai_base_url, "OPENAI_MODEL": settings().openai_model}
-    try:
-        recipes.expander_of(config, environment)
-    except recipes.NoExpander as problem:
-        raise NoExpander(
-            _("Nothing is there to expand reasons with: %(problem)s.", problem=problem), "expander"
-        ) from None
-
-
-def _checked_base(base: str) -> str:
-    """A path must be a model's folder; what cannot be a path may be a hub's id, which only the trainer can look up."""
-    folder = Path(base).expanduser()
-    if folder.is_dir():
-        if not (folder / "config.json").is_file():
-            raise BaseModelNotFound(_("%(base)s is a folder without a model's config.json.", base=base), "base")
-        return str(folder.resolve())
-    if base.startswith((".", "/", "~")) or base.count("/") > 1:
-        raise BaseModelNotFound(
-            _("The base model's path %(base)s does not exist.", base=base),
-            "base",
-            _("Name a folder of this machine, or a transformers id."),
-        )
-    return base
-
-
-def _input(session: Session, seat: Seat, kind: Kind, name: str, number: int) -> RunInput:
-    role = kind.role(name)
-    if role is None:
-        raise WrongInput(
-            _("The recipe %(recipe)s has no input “%(name)s”.", recipe=kind.recipe, name=name[:40]), name[:40]
-        )
-    if not role.recipe:
-        dataset = queries.dataset(session, seat, number)
-        if kind.learns_from_pairs:
-            _refuse_without_pairs(dataset)
-        return RunInput(role=name, dataset_id=dataset.id)
-    source = queries.run(session, seat, number)
-    _refuse_wrong_source(session, role, source)
-    return RunInput(role=name, from_run_id=source.id)
-
-
-def _refuse_without_pairs(dataset: Dataset) -> None:
-    pairs = storage.dataset_folder(dataset.id) / "pairs.jsonl"
-    if dataset.counts.get("pairs") == 0 or not pairs.is_file() or not pairs.stat().st_size:
-        raise NoPairs(
-            _(
-                "The dataset %(name)s, version %(version)s, has no pairs to learn from.",
-                name=dataset.name,
-                version=dataset.version,
-            ),
-            "dataset",
-        )
-
-
-def _refuse_wrong_source(session: Session, role: Role, source: Run) -> None:
-    if source.recipe != role.recipe:
-        raise WrongInput(
-            _(
-                "Run %(id)s is of the recipe %(recipe)s; %(name)s needs %(recipe2)s.",
-                id=source.id,
-                recipe=source.recipe,
-                name=role.name,
-                recipe2=role.recipe,
-            ),
-            role.name,
-        )
-    state = queries.state_of(source)
-    if state in (queries.FAILED, queries.CANCELLED, queries.STOPPING):
-        raise WrongInput(
-            _(
-                "Run %(id)s, “%(name)s”, is %(state)s, so it leaves nothing to read.",
-                id=source.id,
-                name=source.name,
-                state=state,
-            ),
-            role.name,
-        )
-    if queries.weights_gone(session, source.id):
-        raise WrongInput(
-            _("The checkpoint of run %(id)s, “%(name)s”, was deleted.", id=source.id, name=source.name), role.name
-        )
-    if role.name == "critiques" and state == queries.DONE:
-        count = queries.answers(session, source.id)
-        if not count["approved"] and not count["unanswered"]:
-            raise NoApprovedCritiques(_("None of the critiques of run %(id)s is approved.", id=source.id), role.name)
-
-
-def _refuse_missing(kind: Kind, config: recipes.Config, inputs: dict[str, int]) -> None:
-    for role in kind.roles:
-        if role.name not in inputs and role.needed(config):
-            source = _("a run of %(recipe)s", recipe=role.recipe) if role.recipe else N_("a frozen dataset")
-            raise InputMissing(
-                _(
-                    "%(title)s needs %(lower)s: choose %(source)s.",
-                    title=kind.title,
-                    lower=role.label.lower(),
-                    source=source,
-                ),
-                role.name,
-            )
 
 
 def cancel(session: Session, seat: Seat, run_id: int, reason: str = "") -> None:
@@ -243,7 +83,12 @@ def clone(session: Session, seat: Seat, run_id: int) -> Run:
     run = queries.run(session, seat, run_id)
     inputs = {each.role: each.dataset_id or each.from_run_id or 0 for each in run.inputs}
     return start(
-        session, seat, recipe=run.recipe, name=f"{run.name} again"[:LONGEST_NAME], config=run.config, inputs=inputs
+        session,
+        seat,
+        recipe=run.recipe,
+        name=f"{run.name} again"[: planning.LONGEST_NAME],
+        config=run.config,
+        inputs=inputs,
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from app.core.db import Session
@@ -12,9 +12,9 @@ from app.core.language import gettext as _
 from app.core.language import ngettext, told
 from app.core.settings import settings
 from app.projects.guard import Seat
-from app.runs import actions, queries, reading
+from app.runs import planning, queries, reading
 from app.runs.kinds import KINDS, Kind, Role
-from app.runs.refusals import BadConfig, UnknownRecipe, WrongInput
+from app.runs.refusals import BadConfig, Faults, SeveralFaults, UnknownRecipe, WrongInput
 from app.runs.tables import Run
 from app.samples import queries as samples
 from ml import config as recipes
@@ -57,14 +57,28 @@ class Form:
         """What an empty field stands for, where that is the platform's to say."""
         return settings().base_model_or_tiny() if name == "base" and self.kind.has_base else ""
 
+    def faults(self) -> Sequence[Refusal]:
+        """Everything that is wrong with it."""
+        if isinstance(self.refusal, SeveralFaults):
+            return self.refusal.faults
+        return [self.refusal] if self.refusal else []
+
+    def wrong(self) -> set[str]:
+        """Names of what is wrong."""
+        return {each.where for each in self.faults()}
+
+    def place(self, name: str) -> str:
+        """The id of the element that holds what a fault is about."""
+        return f"{INPUT}{name}" if self.kind.role(name) else name
+
     def error(self, name: str) -> str:
         """What is wrong with a field, for the words beneath it."""
-        return self.refusal.what if self.refusal and self.refusal.where == name else ""
+        return next((each.what for each in self.faults() if each.where == name), "")
 
 
 def fresh(recipe: str, preset: str) -> Form:
     """An empty form, or a preset's. Raises UnknownRecipe."""
-    kind = actions.kind_of(recipe)
+    kind = planning.kind_of(recipe)
     if preset and preset not in recipes.PRESETS[recipe]:
         raise UnknownRecipe(_("%(title)s has no preset “%(preset)s”.", title=kind.title, preset=preset[:40]), "preset")
     values = recipes.preset(recipe, preset) if preset else _defaults(recipe)
@@ -79,7 +93,7 @@ def like(run: Run) -> Form:
 
 def sent(form: Mapping[str, str], refusal: Refusal | None = None) -> Form:
     """The form as somebody filled it in."""
-    kind = actions.kind_of(form.get("recipe", ""))
+    kind = planning.kind_of(form.get("recipe", ""))
     values: dict[str, Any] = {spec.name: form.get(spec.name, "") for spec in recipes.fields_of(kind.recipe)}
     values |= {spec.name: spec.name in form for spec in recipes.fields_of(kind.recipe) if spec.kind == "bool"}
     chosen = {name.removeprefix(INPUT): text for name, text in form.items() if name.startswith(INPUT)}
@@ -91,29 +105,35 @@ def _defaults(recipe: str) -> dict[str, Any]:
     return {spec.name: spec.default for spec in recipes.fields_of(recipe)}
 
 
-def read(form: Mapping[str, str]) -> dict[str, Any]:
-    """The arguments of `actions.start`. Raises UnknownRecipe, BadConfig, WrongInput."""
-    kind = actions.kind_of(form.get("recipe", ""))
-    return {
-        "recipe": kind.recipe,
-        "name": form.get("name", ""),
-        "config": asdict(config_of(kind, form)),
-        "inputs": {
-            name.removeprefix(INPUT): _number(name.removeprefix(INPUT), text)
-            for name, text in form.items()
-            if name.startswith(INPUT) and text
-        },
-    }
+def plan(session: Session, seat: Seat, form: Mapping[str, str]) -> planning.Plan:
+    """What the form asks for. Raises NotFound, UnknownRecipe; BadConfig, WrongInput and what `planning.planned` raises,
+    alone or together as SeveralFaults.
+    """
+    kind = planning.kind_of(form.get("recipe", ""))
+    faults = Faults()
+    with faults.gathered():
+        config_of(kind, form)
+    wrong = {each.where for each in faults.found}
+    config = config_of(kind, {name: text for name, text in form.items() if name not in wrong})
+    inputs: dict[str, int] = {}
+    for name, text in form.items():
+        if name.startswith(INPUT) and text:
+            with faults.gathered():
+                inputs[name.removeprefix(INPUT)] = _number(name.removeprefix(INPUT), text)
+    with faults.gathered():
+        found = planning.planned(session, seat, kind.recipe, form.get("name", ""), config, inputs)
+    faults.refuse()
+    return found
 
 
 def config_of(kind: Kind, form: Mapping[str, str]) -> recipes.Config:
-    """The form's config. Raises BadConfig naming the field."""
+    """The form's config. Raises BadConfig naming the field, or SeveralFaults."""
     other = {"recipe", "name"}
     strings = {name: text for name, text in form.items() if name not in other and not name.startswith(INPUT)}
     try:
         return recipes.from_form(kind.recipe, strings)
     except recipes.ConfigError as problem:
-        raise BadConfig(str(problem), problem.field) from None
+        raise planning.bad_config(problem) from None
 
 
 def _number(role: str, text: str) -> int:
@@ -172,5 +192,5 @@ def estimate_of(kind: Kind, values: Mapping[str, Any], dataset_id: int) -> str:
     strings = {name: str(value) for name, value in values.items() if value is not False}
     try:
         return reading.estimate(config_of(kind, strings), dataset_id)
-    except BadConfig as problem:
+    except (BadConfig, SeveralFaults) as problem:
         return f"{problem.what}."

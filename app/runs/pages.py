@@ -94,7 +94,7 @@ def estimate(request: Request, session: Db, seat: Researcher) -> Response:
 @router.post("")
 def start(request: Request, session: Db, seat: Researcher, form: Fields) -> Response:
     try:
-        run = actions.start(session, seat, **forms.read(form))
+        run = actions.begin(session, seat, forms.plan(session, seat, form))
     except Invalid as refusal:
         if wants_json(request) or form.get("recipe") not in KINDS:
             raise

@@ -2,8 +2,47 @@
 
 from __future__ import annotations
 
-from app.core.errors import Conflict, Invalid
-from app.core.language import N_
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from app.core.errors import Conflict, Invalid, Refusal
+from app.core.language import N_, ngettext
+
+
+class SeveralFaults(Invalid):
+    """More than one thing is wrong, each named with its place."""
+
+    def __init__(self, faults: Sequence[Refusal]) -> None:
+        what = ngettext("%(num)s field needs another look.", "%(num)s fields need another look.", len(faults))
+        super().__init__(what, faults[0].where)
+        self.faults = faults
+
+    def as_json(self) -> dict[str, Any]:
+        return super().as_json() | {"faults": [each.as_json() for each in self.faults]}
+
+
+class Faults:
+    """Gathers what is wrong with a form, so that all of it is said at once."""
+
+    def __init__(self) -> None:
+        self.found: list[Refusal] = []
+
+    @contextmanager
+    def gathered(self) -> Iterator[None]:
+        """A refusal of the block is kept for `refuse`. Not found stays not found."""
+        try:
+            yield
+        except SeveralFaults as several:
+            self.found += several.faults
+        except Invalid as refusal:
+            self.found.append(refusal)
+
+    def refuse(self) -> None:
+        """Raises what was gathered, the first of each place: alone as itself, else as SeveralFaults."""
+        firsts = list({each.where: each for each in reversed(self.found)}.values())[::-1]
+        if firsts:
+            raise firsts[0] if len(firsts) == 1 else SeveralFaults(firsts)
 
 
 class UnknownRecipe(Invalid):

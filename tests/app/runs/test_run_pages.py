@@ -97,6 +97,16 @@ def test_a_wrong_field_keeps_the_form_and_names_the_field(story: stories.Story, 
     assert story.session.scalar(sa.select(sa.func.count()).select_from(Run)) == 0
 
 
+def test_every_wrong_field_is_named_and_linked_at_once(story: stories.Story, rita: TestClient) -> None:
+    sent = form(story, learning_rate="7", epochs="two", critiques="expanded", **{"input-dataset": "x"})
+    answer = rita.post(story.at, data=sent)
+    assert (answer.status_code, "SeveralFaults" in answer.text) == (422, True)
+    for place in ("learning_rate", "epochs", "input-dataset", "input-critiques"):
+        assert f'href="#{place}"' in answer.text
+        assert f'id="{place}"' in answer.text
+    assert story.session.scalar(sa.select(sa.func.count()).select_from(Run)) == 0
+
+
 def test_a_dataset_of_another_project_is_404(story: stories.Story, rita: TestClient) -> None:
     other = stories.begin(story.session, "Otto", "Fields")
     assert rita.post(story.at, data=form(story, **{"input-dataset": str(other.dataset.id)})).status_code == 404

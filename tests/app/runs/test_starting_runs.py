@@ -42,6 +42,15 @@ def test_a_wrong_config_is_refused_naming_the_field(
     assert story.session.scalar(sa.select(sa.func.count()).select_from(Run)) == 0
 
 
+def test_everything_that_is_wrong_is_said_at_once_and_nothing_is_queued(story: stories.Story) -> None:
+    with pytest.raises(refusals.SeveralFaults) as told:
+        story.start(name="x" * 200, config={"base": str(story.base), "epochs": 0, "learning_rate": 7.0}, inputs={})
+    faults = {each.where: each.name for each in told.value.faults}
+    assert faults == {"name": "BadName", "epochs": "BadConfig", "learning_rate": "BadConfig"}
+    assert [each["where"] for each in told.value.as_json()["faults"]] == list(faults)
+    assert story.session.scalar(sa.select(sa.func.count()).select_from(Run)) == 0
+
+
 def test_an_unknown_recipe_is_refused(story: stories.Story) -> None:
     with pytest.raises(refusals.UnknownRecipe):
         story.start(recipe="alchemy", config={})
