@@ -283,13 +283,12 @@ def expander_of(config: Expand, environ: Mapping[str, str]) -> Literal["endpoint
 
 
 def _what_to_set(expander: str, has_url: bool, has_model: bool) -> str:
-    local = "the field base to the id or path of a local vision-language model"
     if expander == "local":
-        return f"set {local}"
-    missing = [] if has_url else ["OPENAI_BASE_URL"]
-    missing += [] if has_model else ["OPENAI_MODEL (or the field endpoint_model)"]
-    endpoint = f"set {' and '.join(missing)} to use an OpenAI-compatible endpoint"
-    return endpoint if expander == "endpoint" else f"{endpoint}, or {local}"
+        return "set the field base to the id or path of a local vision-language model"
+    missing = ", ".join(([] if has_url else ["OPENAI_BASE_URL"]) + ([] if has_model else ["OPENAI_MODEL"]))
+    if expander == "endpoint":
+        return f"set {missing} to use an OpenAI-compatible endpoint"
+    return f"set {missing} to use an OpenAI-compatible endpoint, or the field base to a local vision-language model"
 
 
 def _class_of(recipe: str) -> type[Config]:

@@ -105,7 +105,7 @@ def parsed(spec: FieldSpec, text: str) -> bool | int | float | str:
         try:
             return int(text) if spec.kind == "int" else float(text)
         except ValueError:
-            raise ConfigError(spec.name, f"{_shown(text)} is not {NUMBERS[spec.kind]}") from None
+            raise ConfigError(spec.name, f"must be {NUMBERS[spec.kind]}, not {_shown(text)}") from None
     return text
 
 

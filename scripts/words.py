@@ -14,6 +14,9 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po, write_po
 
+sys.path.insert(0, str(Path(__file__).parent))
+from ml_words import said_by_ml
+
 ROOT = Path(__file__).resolve().parents[1]
 KEYWORDS = {"_": None, "gettext": None, "N_": None, "plain": None, "ngettext": (1, 2), "pgettext": ((1, "c"), 2)}
 PAGES = {"trimmed": "true", "newstyle_gettext": "true", "silent": "false"}
@@ -33,12 +36,14 @@ def said() -> Iterator[tuple[str, str | tuple[str, ...], str | None]]:
             for _line, message, _comments, context in extract_from_file(method, path, KEYWORDS, ["L10N:"], options):
                 yield name, message, context
     yield from _help_of_configs()
+    yield from ((name, sentence, None) for name, sentence in said_by_ml())
 
 
 def _help_of_configs() -> Iterator[tuple[str, str, None]]:
     """What ml.config says about its fields: it knows no gettext, so its sentences are gathered here."""
-    from ml import config
+    from ml import config, fields
 
+    yield from (("ml/fields.py", words, None) for words in fields.NUMBERS.values())
     for recipe in config.RECIPES:
         for spec in config.fields_of(recipe):
             yield from (("ml/config.py", sentence, None) for sentence in (spec.label, spec.help) if sentence)

@@ -18,8 +18,10 @@ import orjson
 import structlog
 
 from app.core.html import ROOT
+from app.core.language import N_, plain
 from app.core.language import gettext as _
 from app.core.settings import settings
+from app.runs import failures
 from app.runs.claims import TAIL, Line
 from app.runs.refusals import ClaimLost
 
@@ -173,10 +175,13 @@ def failure_of(status: int, tail: str) -> str | None:
         return None
     if status < 0:
         name = signal.Signals(-status).name
-        hint = " The machine may have run out of memory." if status == -signal.SIGKILL else ""
-        return f"Killed: the process was ended by {name}.{hint}"
+        return failures.line("Killed", plain(KILLED if status == -signal.SIGKILL else SIGNALLED, name=name))
     if status == 128 + signal.SIGTERM:
-        return "Stopped: something outside of the platform asked the process to stop."
+        return failures.line("Stopped", plain("Something outside of the platform asked the process to stop."))
     lines = [line.strip() for line in tail.splitlines() if line.strip()]
-    silent = f"Failed: the process ended with status {status} and printed nothing. The disk may have been full."
-    return lines[-1][:1000] if lines else silent
+    return lines[-1][:1000] if lines else failures.line("Failed", plain(SILENT, status=status), "log.txt")
+
+
+SIGNALLED = N_("The process was ended by %(name)s.")
+KILLED = N_("The process was ended by %(name)s. The machine may have run out of memory.")
+SILENT = N_("The process ended with status %(status)s and printed nothing. The disk may have been full.")

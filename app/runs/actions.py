@@ -12,6 +12,7 @@ from app.core.db import Session, now
 from app.core.errors import NotFound
 from app.core.jobs import nudge
 from app.core.language import gettext as _
+from app.core.language import told
 from app.projects.guard import Seat
 from app.runs import planning, queries
 from app.runs.refusals import NotResumable, RunEnded
@@ -64,7 +65,7 @@ def resume(session: Session, seat: Seat, run_id: int) -> Run:
             _(
                 "“%(name)s” is %(run)s; only a failed or cancelled run goes on.",
                 name=run.name,
-                run=queries.state_of(run),
+                run=told(queries.state_of(run)),
             ),
             f"run {run.id}",
         )

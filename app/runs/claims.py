@@ -13,8 +13,9 @@ from app.core import storage
 from app.core.db import Session, now
 from app.core.errors import Refusal
 from app.core.jobs import nudge
+from app.core.language import N_, plain
 from app.core.language import gettext as _
-from app.runs import kinds, queries
+from app.runs import failures, kinds, queries
 from app.runs.refusals import ClaimLost
 from app.runs.tables import Metric, Run
 
@@ -128,9 +129,8 @@ def end(session: Session, claim: Claim, exit_code: int, failure: str | None) -> 
 
 def fail(session: Session, claim: Claim, refusal: Refusal) -> None:
     """The run could not be prepared, or did not leave what it should. Raises ClaimLost."""
-    where = f" ({refusal.where})" if refusal.where else ""
     run = held(session, claim)
-    run.ended_at, run.failure = now(), f"{refusal.name}: {refusal.what}{where}"
+    run.ended_at, run.failure = now(), failures.line(refusal.name, refusal.what, refusal.where)
 
 
 def offers(session: Session) -> list[int]:
@@ -148,11 +148,15 @@ def offers(session: Session) -> list[int]:
 
 def _lost_input(run: Run) -> str | None:
     for each in run.inputs:
-        state = queries.state_of(each.from_run) if each.from_run else ""
-        if each.from_run and state in (queries.FAILED, queries.CANCELLED):
-            return f"InputLost: its {each.role}, run {each.from_run.id} “{each.from_run.name}”, {_ended(state)}."
+        if each.from_run and queries.state_of(each.from_run) in ENDS:
+            said = {"role": kinds.label_of(each.role), "id": each.from_run.id, "name": each.from_run.name}
+            how = plain(ENDS[queries.state_of(each.from_run)], **said)
+            return failures.line("InputLost", how, f"inputs/{each.role}")
     return None
 
 
-def _ended(state: str) -> str:
-    return "failed" if state == queries.FAILED else "was cancelled"
+ENDS = {
+    queries.FAILED: N_("Its input “%(role)s”, run %(id)s “%(name)s”, failed."),
+    queries.CANCELLED: N_("Its input “%(role)s”, run %(id)s “%(name)s”, was cancelled."),
+}
+"""How a run that was to be read can end without leaving anything."""

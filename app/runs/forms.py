@@ -80,7 +80,9 @@ def fresh(recipe: str, preset: str) -> Form:
     """An empty form, or a preset's. Raises UnknownRecipe."""
     kind = planning.kind_of(recipe)
     if preset and preset not in recipes.PRESETS[recipe]:
-        raise UnknownRecipe(_("%(title)s has no preset “%(preset)s”.", title=kind.title, preset=preset[:40]), "preset")
+        raise UnknownRecipe(
+            _("%(title)s has no preset “%(preset)s”.", title=told(kind.title), preset=preset[:40]), "preset"
+        )
     values = recipes.preset(recipe, preset) if preset else _defaults(recipe)
     return Form(kind, "", values, {})
 
@@ -133,7 +135,7 @@ def config_of(kind: Kind, form: Mapping[str, str]) -> recipes.Config:
     try:
         return recipes.from_form(kind.recipe, strings)
     except recipes.ConfigError as problem:
-        raise planning.bad_config(problem) from None
+        raise planning.bad_config(kind, problem) from None
 
 
 def _number(role: str, text: str) -> int:
@@ -193,4 +195,4 @@ def estimate_of(kind: Kind, values: Mapping[str, Any], dataset_id: int) -> str:
     try:
         return reading.estimate(config_of(kind, strings), dataset_id)
     except (BadConfig, SeveralFaults) as problem:
-        return f"{problem.what}."
+        return problem.what

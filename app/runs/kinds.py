@@ -113,7 +113,7 @@ def _target(each: RunInput) -> Path:
                 "Run %(from_run_id)s left no %(name)s to read as %(role)s.",
                 from_run_id=each.from_run_id,
                 name=found.name,
-                role=each.role,
+                role=label_of(each.role),
             ),
             each.role,
         )

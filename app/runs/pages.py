@@ -19,6 +19,7 @@ from app.runs import (
     checkpoint_pages,
     choosing,
     comparison_pages,
+    failures,
     forms,
     lineage,
     live,
@@ -66,6 +67,7 @@ def list_page(request: Request, session: Db, seat: Overseer, before: Number = 0)
         runs=shown,
         more=shown[-1].id if len(rows) > queries.PAGE else None,
         state_of=queries.state_of,
+        reason_of=failures.shown,
         progress=queries.latest_progress(session, [run.id for run in shown if run.ended_at is None]),
         odd=noticing.notes_of(session, shown),
         kinds=KINDS,
@@ -111,6 +113,7 @@ def run_page(request: Request, session: Db, seat: Overseer, run_id: RunId, after
 
 
 def _around(session: Session, run: Run) -> dict[str, Any]:
+    progress = queries.latest_progress(session, [run.id]).get(run.id)
     return {
         "kind": KINDS[run.recipe],
         "kinds": KINDS,
@@ -119,7 +122,8 @@ def _around(session: Session, run: Run) -> dict[str, Any]:
         "waits": queries.waits_for(session, run) if run.ended_at is None and run.claimed_by is None else [],
         "turn": choosing.place(session, run),
         "priorities": choosing.PRIORITIES,
-        "progress": queries.latest_progress(session, [run.id]).get(run.id),
+        "progress": progress,
+        "failure": failures.shown(run.failure or "", progress),
         "samples": queries.last_of_kind(session, run.id, "sample", 12),
         "readers": queries.readers_of(session, run.id),
         "offered": assessments.standing(session, run.project_id) if run.recipe == "score" else None,

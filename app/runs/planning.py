@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 from app.core import storage
 from app.core.db import Session
 from app.core.errors import Refusal
-from app.core.language import N_
 from app.core.language import gettext as _
+from app.core.language import told
 from app.core.settings import settings
 from app.datasets.tables import Dataset
 from app.projects.guard import Seat
@@ -105,6 +105,10 @@ def kind_of(recipe: str) -> Kind:
     return KINDS[recipe]
 
 
+def title_of(recipe: str) -> str:
+    return str(told(KINDS[recipe].title))
+
+
 def checked_name(name: str, kind: Kind) -> str:
     name = " ".join(name.split()) or kind.title
     if len(name) > LONGEST_NAME or "\0" in name:
@@ -121,13 +125,20 @@ def checked_config(kind: Kind, values: dict[str, Any]) -> recipes.Config:
         if isinstance(config, recipes.Expand):
             _refuse_missing_expander(config)
     except recipes.ConfigError as problem:
-        raise bad_config(problem) from None
+        raise bad_config(kind, problem) from None
     return replace(config, base=_checked_base(config.base)) if config.base else config
 
 
-def bad_config(problem: recipes.ConfigError) -> Refusal:
-    """What is wrong with a config's fields, as a refusal."""
-    faults = [BadConfig(str(each), each.field) for each in (problem, *problem.others)]
+def bad_config(kind: Kind, problem: recipes.ConfigError) -> Refusal:
+    """What is wrong with a config's fields, as a refusal in the reader's language."""
+    labels = {spec.name: told(spec.label) for spec in recipes.fields_of(kind.recipe)}
+    faults = [
+        BadConfig(
+            _("%(field)s: %(problem)s.", field=labels.get(each.field, each.field[:60]), problem=told(each.message)),
+            each.field[:60],
+        )
+        for each in (problem, *problem.others)
+    ]
     return faults[0] if len(faults) == 1 else SeveralFaults(faults)
 
 
@@ -137,7 +148,7 @@ def _refuse_missing_expander(config: recipes.Expand) -> None:
         recipes.expander_of(config, environment)
     except recipes.NoExpander as problem:
         raise NoExpander(
-            _("Nothing is there to expand reasons with: %(problem)s.", problem=problem), "expander"
+            _("Nothing is there to expand reasons with: %(problem)s.", problem=told(problem)), "expander"
         ) from None
 
 
@@ -190,11 +201,11 @@ def _refuse_wrong_source(session: Session, role: Role, source: Run) -> None:
     if source.recipe != role.recipe:
         raise WrongInput(
             _(
-                "Run %(id)s is of the recipe %(recipe)s; %(name)s needs %(recipe2)s.",
+                "Run %(id)s is of the recipe “%(recipe)s”; the input “%(name)s” needs “%(recipe2)s”.",
                 id=source.id,
-                recipe=source.recipe,
-                name=role.name,
-                recipe2=role.recipe,
+                recipe=title_of(source.recipe),
+                name=told(role.label),
+                recipe2=title_of(role.recipe),
             ),
             role.name,
         )
@@ -205,7 +216,7 @@ def _refuse_wrong_source(session: Session, role: Role, source: Run) -> None:
                 "Run %(id)s, “%(name)s”, is %(state)s, so it leaves nothing to read.",
                 id=source.id,
                 name=source.name,
-                state=state,
+                state=told(state),
             ),
             role.name,
         )
@@ -220,8 +231,8 @@ def _refuse_wrong_source(session: Session, role: Role, source: Run) -> None:
 
 
 def _refuse_missing(kind: Kind, role: Role) -> NoReturn:
-    source = _("a run of %(recipe)s", recipe=role.recipe) if role.recipe else N_("a frozen dataset")
+    source = _("a run of “%(recipe)s”", recipe=title_of(role.recipe)) if role.recipe else _("a frozen dataset")
+    title, label = told(kind.title), told(role.label)
     raise InputMissing(
-        _("%(title)s needs %(lower)s: choose %(source)s.", title=kind.title, lower=role.label.lower(), source=source),
-        role.name,
+        _("“%(title)s” needs “%(lower)s”: choose %(source)s.", title=title, lower=label, source=source), role.name
     )

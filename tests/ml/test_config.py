@@ -104,7 +104,7 @@ def test_an_expander_is_the_endpoint_if_one_is_set_else_the_local_model() -> Non
 @pytest.mark.parametrize(
     ("config", "environ", "word"),
     [
-        (Expand(), {}, "OPENAI_BASE_URL and OPENAI_MODEL"),
+        (Expand(), {}, "OPENAI_BASE_URL, OPENAI_MODEL"),
         (Expand(), {"OPENAI_BASE_URL": "http://x"}, "OPENAI_MODEL"),
         (Expand(expander="local"), {"OPENAI_BASE_URL": "http://x", "OPENAI_MODEL": "m"}, "base"),
         (Expand(expander="endpoint", base="x/y"), {"OPENAI_MODEL": "m"}, "OPENAI_BASE_URL"),

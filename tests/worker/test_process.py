@@ -84,8 +84,8 @@ def test_the_tail_of_a_log_begins_with_a_whole_line(tmp_path: Path) -> None:
     [
         (0, "fine", None),
         (2, "Traceback\nNoPairs: pairs.jsonl has no pair\n\n", "NoPairs: pairs.jsonl has no pair"),
-        (-9, "", "Killed: the process was ended by SIGKILL. The machine may have run out of memory."),
-        (1, "", "Failed: the process ended with status 1 and printed nothing. The disk may have been full."),
+        (-9, "", "Killed: The process was ended by SIGKILL. The machine may have run out of memory."),
+        (1, "", "Failed: The process ended with status 1 and printed nothing. The disk may have been full. (log.txt)"),
     ],
 )
 def test_a_failure_has_a_name(status: int, tail: str, said: str | None) -> None:

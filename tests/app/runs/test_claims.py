@@ -92,7 +92,9 @@ def test_a_run_waits_for_its_input_and_fails_by_name_when_that_fails(story: stor
     with transaction() as session:
         assert claims.offers(session) == []
     story.session.expire_all()
-    assert story.session.get_one(Run, score.id).failure == f"InputLost: its reward, run {reward.id} “a reward”, failed."
+    assert story.session.get_one(Run, score.id).failure == (
+        f"InputLost: Its input “Reward model”, run {reward.id} “a reward”, failed. (inputs/reward)"
+    )
 
 
 def test_a_cancelled_run_whose_worker_went_silent_ends(story: stories.Story) -> None:

@@ -165,7 +165,10 @@ def test_the_estimate_counts_steps(story: stories.Story, rita: TestClient) -> No
     query = form(story, samples_per_batch="2", accumulate="1", epochs="4")
     assert "6 training samples" in rita.get(f"{story.at}/estimate", params=query).text
     assert "12 optimiser steps" in rita.get(f"{story.at}/estimate", params=query).text
-    assert "learning_rate" in rita.get(f"{story.at}/estimate", params={**query, "learning_rate": "x"}).text
+    assert (
+        "Learning rate: must be a number"
+        in rita.get(f"{story.at}/estimate", params={**query, "learning_rate": "x"}).text
+    )
 
 
 def test_pairs_that_contradict_the_people_link_to_their_samples(story: stories.Story, rita: TestClient) -> None:

@@ -111,7 +111,7 @@ def test_a_failed_run_is_no_input(story: stories.Story) -> None:
 
 
 def test_expanding_with_neither_endpoint_nor_model_says_what_to_set(story: stories.Story) -> None:
-    with pytest.raises(refusals.NoExpander, match="OPENAI_BASE_URL and OPENAI_MODEL"):
+    with pytest.raises(refusals.NoExpander, match="OPENAI_BASE_URL, OPENAI_MODEL"):
         story.start("expand", config={})
 
 
