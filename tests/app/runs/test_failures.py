@@ -107,4 +107,8 @@ def test_a_form_names_states_recipes_and_inputs_in_the_reader_s_language(
     given = {"recipe": "score", "input-dataset": str(story.dataset.id)}
     assert what(**given) == "“为偏好对评分”需要“奖励模型”：请选择一个“奖励模型”运行。"
     assert "失败" in what(**given, **{"input-reward": str(lost.id)})
-    assert "不在 0 与 1 之间" in what(recipe="reward", learning_rate="7", **{"input-dataset": str(story.dataset.id)})
+    assert "不在 1 与 256 之间" in what(
+        recipe="score",
+        samples_per_batch="-1",
+        **{"input-dataset": str(story.dataset.id), "input-reward": str(story.start().id)},
+    )
