@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from app.core import mail, storage, tracing
 from app.core.db import transaction
 from app.core.errors import Refusal
 from app.core.jobs import ROUTES, nudge
-from app.runs import choosing, claims, workers
+from app.runs import choosing, claims, limits, workers
 from app.runs.claims import Claim
 from app.runs.refusals import ClaimLost
 from app.samples import imports, keeping, renditions
@@ -31,6 +32,7 @@ from app.samples.tables import Medium
 from app.tasks.actions import sweep_leases
 from worker import presence, process
 from worker.celery import app, service
+from worker.meter import Meter
 
 log = structlog.get_logger()
 TRIES = 5
@@ -113,7 +115,7 @@ def _perform(claim: Claim) -> None:
         process.fence_off(storage.run_folder(claim.run_id), claim.fence)
         with transaction() as session:
             claims.prepare(session, claim)
-            watch = Watch(claim, claims.last_offset(session, claim))
+            watch = Watch(claim, claims.last_offset(session, claim), *limits.of(session, claim.run_id))
         watch.see_through()
     except (ClaimLost, OperationalError):
         raise
@@ -136,8 +138,10 @@ class WorkerFault(Refusal):
 class Watch:
     """A run's process and what is known of it."""
 
-    def __init__(self, claim: Claim, offset: int) -> None:
+    def __init__(self, claim: Claim, offset: int, may: limits.Limits, used: limits.Used) -> None:
         self.claim = claim
+        self.may, self.used = may, used
+        self.reached: limits.LimitReached | None = None
         self.folder = storage.run_folder(claim.run_id)
         self.lines = process.MetricLines(self.folder / "metrics.jsonl", offset)
         self.unsent: list[claims.Line] = []
@@ -146,20 +150,24 @@ class Watch:
 
     def see_through(self) -> None:
         """Start the process, hand on what it reports, and write down how it ended. Raises ClaimLost, OutputMissing."""
-        running = process.start(self.claim.recipe, self.folder, self.claim.fence)
+        left = self.may.cpu_seconds - self.used.cpu_seconds
+        running = process.start(self.claim.recipe, self.folder, self.claim.fence, left)
+        meter = Meter(running.pid, self.used)
         try:
-            status = self._until_it_ends(running)
+            status = self._until_it_ends(running, meter)
         finally:
             # An exception, a cold shutdown: whatever ends this function ends the whole group.
             process.stop(running, 0.0)
         self._conclude(status)
 
-    def _until_it_ends(self, running: subprocess.Popen[bytes]) -> int:
+    def _until_it_ends(self, running: subprocess.Popen[bytes], meter: Meter) -> int:
         while running.poll() is None:
+            self.used = meter.look()
+            self.reached = self.may.reached(self.used)
             self.report()
             if self.cancelled:
                 return process.stop(running)
-            if leaving.is_set():
+            if leaving.is_set() or self.reached:
                 return process.stop(running, SHUTDOWN_GRACE, self.report)
             time.sleep(LOOK_EVERY)
         return running.wait()
@@ -170,6 +178,7 @@ class Watch:
         try:
             with transaction() as session:
                 self.cancelled = claims.report(session, self.claim, self.unsent, self._log())
+                limits.note(session, self.claim.run_id, self.used)
         except OperationalError:
             if time.monotonic() - self.heard > SILENT_AT_MOST:
                 raise
@@ -181,8 +190,12 @@ class Watch:
         while before != self.lines.offset:  # a block at a time until the file is read
             before = self.lines.offset
             self.report()
+        if status == -signal.SIGXCPU:
+            self.reached = self.may.reached(self.used._replace(cpu_seconds=float("inf"), memory=0))
         with transaction() as session:
-            if leaving.is_set() and status != 0 and not self.cancelled:
+            if self.reached and status != 0 and not self.cancelled:
+                claims.fail(session, self.claim, self.reached)
+            elif leaving.is_set() and status != 0 and not self.cancelled:
                 claims.release(session, self.claim)
             else:
                 claims.end(session, self.claim, status, process.failure_of(status, self._log()))

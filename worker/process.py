@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import fcntl
+import math
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -28,6 +31,9 @@ from app.runs.refusals import ClaimLost
 log = structlog.get_logger()
 GRACE = 8.0
 """Seconds between asking a process group to stop and ending it."""
+
+CPU_SPARE = 60.0
+"""Seconds of processor time beyond its limit at which the kernel ends a process that no worker has ended."""
 
 BLOCK = 1 << 20
 """Bytes of metric lines that are read at once."""
@@ -72,8 +78,11 @@ def _lock(file: IO[str]) -> None:
             time.sleep(0.05)
 
 
-def start(recipe: str, folder: Path, number: int = 0) -> subprocess.Popen[bytes]:
-    """`python -m ml RECIPE FOLDER`, its output added to log.txt. number: the claim's fence; 0 for none."""
+def start(recipe: str, folder: Path, number: int = 0, cpu_seconds: float = math.inf) -> subprocess.Popen[bytes]:
+    """`python -m ml RECIPE FOLDER`, its output added to log.txt.
+
+    number: the claim's fence; 0 for none. cpu_seconds: processor time that is left to it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     fenced = {"RUN_FENCE": f"{number}:{folder.resolve()}"} if number else {}
     with (folder / "log.txt").open("ab") as output:
@@ -85,7 +94,7 @@ def start(recipe: str, folder: Path, number: int = 0) -> subprocess.Popen[bytes]
             cwd=ROOT,
             env=environment() | fenced,
             start_new_session=True,
-            preexec_fn=_die_with_parent,
+            preexec_fn=partial(_before, cpu_seconds),
         )
 
 
@@ -104,9 +113,19 @@ def environment() -> dict[str, str]:
     return {**found, **{name: value for name, value in endpoint.items() if value}, "PYTHONUNBUFFERED": "1"}
 
 
-def _die_with_parent() -> None:
-    """A worker that is killed takes its trainer along; a second one would otherwise write beside it."""
+def _before(cpu_seconds: float) -> None:
+    """In the child, before it becomes the command.
+
+    A worker that is killed takes its trainer along; a second one would otherwise write beside it. Where the machine
+    runs out of memory, the kernel ends the training first, not the worker, the web or the database.
+    """
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if cpu_seconds < math.inf:
+        most = int(max(0.0, cpu_seconds) + CPU_SPARE)
+        resource.setrlimit(resource.RLIMIT_CPU, (most, most + 5))
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500")
 
 
 def stop(process: subprocess.Popen[bytes], grace: float = GRACE, meanwhile: Callable[[], None] = lambda: None) -> int:

@@ -51,6 +51,15 @@ class Settings(BaseSettings):
     push_to: str = Field("", alias="PUSH_TO")
     """Folders and storage URLs, between commas, below which checkpoints may be pushed."""
 
+    run_hours: float = Field(0.0, alias="RUN_HOURS", ge=0)
+    """Hours that a run may be executed; 0 for no limit."""
+
+    run_cpu_hours: float = Field(0.0, alias="RUN_CPU_HOURS", ge=0)
+    """Hours of processor time, of all its processes together; 0 for no limit."""
+
+    run_memory_gib: float = Field(0.0, alias="RUN_MEMORY_GIB", ge=0)
+    """Memory that a run's processes may hold together, in GiB; 0 for no limit."""
+
     retain_days: int = Field(400, alias="RETAIN_DAYS", ge=1)
     """Days that sessions, links and tokens are kept after their end, with the addresses that they came from."""
 

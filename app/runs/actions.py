@@ -14,19 +14,28 @@ from app.core.jobs import nudge
 from app.core.language import gettext as _
 from app.core.language import told
 from app.projects.guard import Seat
-from app.runs import planning, queries
+from app.runs import limits, planning, queries
 from app.runs.refusals import NotResumable, RunEnded
 from app.runs.tables import Approval, Cancellation, Critique, Run
 
 
 def start(
-    session: Session, seat: Seat, *, recipe: str, name: str, config: dict[str, Any], inputs: dict[str, int]
+    session: Session,
+    seat: Seat,
+    *,
+    recipe: str,
+    name: str,
+    config: dict[str, Any],
+    inputs: dict[str, int],
+    max_hours: float | None = None,
 ) -> Run:
     """A new run, offered to the trainers; `inputs` are ids by role, of a dataset or of another run.
 
     It waits while an input is not finished. Raises as `planning.planned`.
     """
-    return begin(session, seat, planning.planned(session, seat, recipe, name, config, inputs))
+    plan = planning.planned(session, seat, recipe, name, config, inputs)
+    plan.max_hours = max_hours
+    return begin(session, seat, plan)
 
 
 def begin(session: Session, seat: Seat, plan: planning.Plan) -> Run:
@@ -72,6 +81,7 @@ def resume(session: Session, seat: Seat, run_id: int) -> Run:
     if run.cancellation is not None:
         session.delete(run.cancellation)
         run.cancellation = None
+    limits.afresh(run)
     run.ended_at = run.exit_code = run.failure = run.claimed_by = run.claimed_at = run.heartbeat_at = None
     session.flush()
     audit(session, seat.user, "run.resumed", f"run {run.id}", seat.project.id)
@@ -90,6 +100,7 @@ def clone(session: Session, seat: Seat, run_id: int) -> Run:
         name=f"{run.name} again"[: planning.LONGEST_NAME],
         config=run.config,
         inputs=inputs,
+        max_hours=run.max_hours,
     )
 
 

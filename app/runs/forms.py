@@ -12,7 +12,7 @@ from app.core.language import gettext as _
 from app.core.language import ngettext, told
 from app.core.settings import settings
 from app.projects.guard import Seat
-from app.runs import planning, queries, reading
+from app.runs import limits, planning, queries, reading
 from app.runs.kinds import KINDS, Kind, Role
 from app.runs.refusals import BadConfig, Faults, SeveralFaults, UnknownRecipe, WrongInput
 from app.runs.tables import Run
@@ -42,6 +42,7 @@ class Form:
     refusal: Refusal | None = None
     choices: dict[str, list[Choice]] = field(default_factory=dict)
     estimate: str = ""
+    max_hours: str = ""
 
     def groups(self) -> list[tuple[str, list[recipes.FieldSpec]]]:
         """The recipe's fields by group, in the order of groups."""
@@ -90,7 +91,9 @@ def fresh(recipe: str, preset: str) -> Form:
 def like(run: Run) -> Form:
     """The form of an earlier run."""
     inputs = {each.role: each.dataset_id or each.from_run_id or 0 for each in run.inputs}
-    return Form(KINDS[run.recipe], f"{run.name} again"[:120], _defaults(run.recipe) | run.config, inputs)
+    hours = f"{run.max_hours:g}" if run.max_hours else ""
+    values = _defaults(run.recipe) | run.config
+    return Form(KINDS[run.recipe], f"{run.name} again"[:120], values, inputs, max_hours=hours)
 
 
 def sent(form: Mapping[str, str], refusal: Refusal | None = None) -> Form:
@@ -100,7 +103,7 @@ def sent(form: Mapping[str, str], refusal: Refusal | None = None) -> Form:
     values |= {spec.name: spec.name in form for spec in recipes.fields_of(kind.recipe) if spec.kind == "bool"}
     chosen = {name.removeprefix(INPUT): text for name, text in form.items() if name.startswith(INPUT)}
     inputs = {role: int(text) for role, text in chosen.items() if text.isdecimal() and len(text) < 18}
-    return Form(kind, form.get("name", ""), values, inputs, refusal)
+    return Form(kind, form.get("name", ""), values, inputs, refusal, max_hours=form.get("max_hours", ""))
 
 
 def _defaults(recipe: str) -> dict[str, Any]:
@@ -124,13 +127,16 @@ def plan(session: Session, seat: Seat, form: Mapping[str, str]) -> planning.Plan
                 inputs[name.removeprefix(INPUT)] = _number(name.removeprefix(INPUT), text)
     with faults.gathered():
         found = planning.planned(session, seat, kind.recipe, form.get("name", ""), config, inputs)
+    with faults.gathered():
+        hours = limits.read(form.get("max_hours", ""))
     faults.refuse()
+    found.max_hours = hours
     return found
 
 
 def config_of(kind: Kind, form: Mapping[str, str]) -> recipes.Config:
     """The form's config. Raises BadConfig naming the field, or SeveralFaults."""
-    other = {"recipe", "name"}
+    other = {"recipe", "name", "max_hours"}
     strings = {name: text for name, text in form.items() if name not in other and not name.startswith(INPUT)}
     try:
         return recipes.from_form(kind.recipe, strings)
@@ -157,7 +163,7 @@ def with_choices(session: Session, seat: Seat, form: Form) -> Form:
         estimate = estimate_of(form.kind, form.values, dataset_id or 0)
     if form.kind.brings:
         estimate = estimate_of_samples(samples.count(session, samples.matching(seat, samples.Filters())))
-    return Form(form.kind, form.name, form.values, inputs, form.refusal, choices, estimate)
+    return Form(form.kind, form.name, form.values, inputs, form.refusal, choices, estimate, form.max_hours)
 
 
 def _choices(session: Session, seat: Seat, role: Role) -> list[Choice]:

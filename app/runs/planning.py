@@ -44,6 +44,7 @@ class Plan:
     name: str
     config: recipes.Config
     inputs: dict[str, Dataset | Run | Plan]
+    max_hours: float | None = None
     run: Run | None = None
 
 
@@ -86,6 +87,7 @@ def run_of(seat: Seat, plan: Plan) -> Run:
         name=plan.name,
         config=asdict(plan.config),
         created_by=seat.user.id,
+        max_hours=plan.max_hours,
         inputs=[_row(role, source) for role, source in plan.inputs.items()],
     )
     return plan.run

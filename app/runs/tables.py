@@ -30,6 +30,10 @@ class Run(Base):
     fence: Mapped[int] = mapped_column(sa.Integer, default=0)
     priority: Mapped[int] = mapped_column(sa.Integer, default=0, server_default="0")
     """Above 0 before, below 0 behind the others that wait."""
+    max_hours: Mapped[float | None]
+    """Hours of execution after which it is ended, where its author set any."""
+    seconds_used: Mapped[float] = mapped_column(default=0.0, server_default="0")
+    cpu_seconds_used: Mapped[float] = mapped_column(default=0.0, server_default="0")
     claimed_by: Mapped[str | None]
     claimed_at: Mapped[dt.datetime | None]
     heartbeat_at: Mapped[dt.datetime | None]
