@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from smtplib import SMTPException
 from typing import Any
 
@@ -24,7 +25,7 @@ from app.core import mail, storage, tracing
 from app.core.db import transaction
 from app.core.errors import Refusal
 from app.core.jobs import ROUTES, nudge
-from app.runs import choosing, claims, limits, workers
+from app.runs import choosing, claims, kinds, limits, workers
 from app.runs.claims import Claim
 from app.runs.refusals import ClaimLost
 from app.samples import imports, keeping, renditions
@@ -39,6 +40,9 @@ TRIES = 5
 LOOK_EVERY = 0.5  # seconds between looks at the process and its lines
 SILENT_AT_MOST = 40.0
 """Seconds without a heartbeat after which a worker gives up its run, before another may take it (`claims.STALE`)."""
+
+BEAT_WHILE_READING = 5.0
+"""Seconds between heartbeats while the hash of a checkpoint is read."""
 
 SHUTDOWN_GRACE = 12.0
 """Seconds that a run gets to save a checkpoint when its worker is asked to stop."""
@@ -192,14 +196,24 @@ class Watch:
             self.report()
         if status == -signal.SIGXCPU:
             self.reached = self.may.reached(self.used._replace(cpu_seconds=float("inf"), memory=0))
+        failure = process.failure_of(status, self._log())
+        sha256 = "" if failure or self.cancelled else self._sealed()
         with transaction() as session:
             if self.reached and status != 0 and not self.cancelled:
                 claims.fail(session, self.claim, self.reached)
             elif leaving.is_set() and status != 0 and not self.cancelled:
                 claims.release(session, self.claim)
             else:
-                claims.end(session, self.claim, status, process.failure_of(status, self._log()))
+                claims.end(session, self.claim, status, failure, sha256)
         log.info("run ended", run=self.claim.run_id, status=status)
+
+    def _sealed(self) -> str:
+        """The hash of the checkpoint that it left; the heart beats on while a large one is read."""
+        with ThreadPoolExecutor(1) as pool:
+            reading = pool.submit(kinds.sealed, self.claim.recipe, self.folder)
+            while not wait([reading], BEAT_WHILE_READING).done:
+                self.report()
+            return reading.result()
 
     def _log(self) -> str:
         return process.log_tail(self.folder / "log.txt")

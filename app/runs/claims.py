@@ -116,11 +116,14 @@ def release(session: Session, claim: Claim) -> None:
     run.claimed_by = run.claimed_at = run.heartbeat_at = None
 
 
-def end(session: Session, claim: Claim, exit_code: int, failure: str | None) -> None:
-    """Write down how it ended; a run that ended well leaves its results. Raises ClaimLost, OutputMissing."""
+def end(session: Session, claim: Claim, exit_code: int, failure: str | None, sha256: str = "") -> None:
+    """Write down how it ended; a run that ended well leaves its results. Raises ClaimLost, OutputMissing.
+
+    sha256: of the checkpoint that it left, which `kinds.sealed` reads while nothing is locked.
+    """
     run = held(session, claim)
     if failure is None and run.cancellation is None:
-        kinds.finish(session, run, storage.run_folder(run.id))
+        kinds.finish(session, run, storage.run_folder(run.id), sha256)
     run.ended_at, run.exit_code = now(), exit_code
     run.failure = None if run.cancellation else failure
     for waiting in queries.waiting_readers(session, run.id):

@@ -24,6 +24,7 @@ from app.runs.tables import Approval, Checkpoint, Critique, Run, RunInput
 from ml.config import Config
 
 BATCH = 500
+CHECKPOINT = "output/checkpoint"
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,10 @@ class Kind:
     title: str
     sentence: str
     roles: tuple[Role, ...]
-    leaves: Finish
+    leaves: Finish | None = None
+    """Keeps what the recipe left, where that is no checkpoint."""
+    checkpoint: str = ""
+    """Of which kind its checkpoint is, where it leaves one."""
     learns_from_pairs: bool = False
     brings: Callable[[Session, Run, Path], None] | None = None
     """Writes what the recipe reads of the project itself into the folder's inputs."""
@@ -91,15 +95,32 @@ def prepare(session: Session, run: Run, folder: Path) -> None:
             _link(folder / "inputs" / each.role, _target(each))
 
 
-def finish(session: Session, run: Run, folder: Path) -> None:
-    """Keep what the run left: its numbers, and its critiques or checkpoint. Raises OutputMissing."""
+def sealed(recipe: str, folder: Path) -> str:
+    """The hash of the checkpoint that a run left; empty for a recipe that leaves none. Raises OutputMissing.
+
+    A large one takes minutes to read, so it is asked for before the run's row is locked.
+    """
+    place = folder / CHECKPOINT
+    if not KINDS[recipe].checkpoint:
+        return ""
+    if not (place / "meta.json").is_file():
+        raise OutputMissing(_("The process ended well but left no checkpoint."), CHECKPOINT)
+    return sha256_of_folder(place)
+
+
+def finish(session: Session, run: Run, folder: Path, sha256: str = "") -> None:
+    """Keep what the run left: its numbers, and its critiques or checkpoint, `sealed`. Raises OutputMissing."""
     result = folder / "result.json"
     if not result.is_file():
         raise OutputMissing(
             _("The process ended well but left no result.json."), str(result.relative_to(storage.root()))
         )
     run.result = orjson.loads(result.read_bytes())
-    KINDS[run.recipe].leaves(session, run, folder)
+    kind = KINDS[run.recipe]
+    if kind.checkpoint:
+        _keep_checkpoint(session, run, kind.checkpoint, sha256)
+    if kind.leaves:
+        kind.leaves(session, run, folder)
 
 
 def _target(each: RunInput) -> Path:
@@ -170,18 +191,10 @@ def _critique(run_id: int, dataset_id: int | None, line: dict[str, Any]) -> dict
     }
 
 
-def keep_checkpoint(kind: str) -> Finish:
-    """Keep output/checkpoint as a policy or a reward model."""
-
-    def leaves(session: Session, run: Run, folder: Path) -> None:
-        place = folder / "output" / "checkpoint"
-        if not (place / "meta.json").is_file():
-            raise OutputMissing(_("The process ended well but left no checkpoint."), "output/checkpoint")
-        values = {"run_id": run.id, "kind": kind, "path": "output/checkpoint", "sha256": sha256_of_folder(place)}
-        statement = insert(Checkpoint).values(values)
-        session.execute(statement.on_conflict_do_update(index_elements=["run_id", "path"], set_=values))
-
-    return leaves
+def _keep_checkpoint(session: Session, run: Run, kind: str, sha256: str) -> None:
+    values = {"run_id": run.id, "kind": kind, "path": CHECKPOINT, "sha256": sha256}
+    statement = insert(Checkpoint).values(values)
+    session.execute(statement.on_conflict_do_update(index_elements=["run_id", "path"], set_=values))
 
 
 def needs_file(name: str) -> Finish:
@@ -214,7 +227,7 @@ KINDS = {
     ),
     "reward": Kind(
         "reward", N_("Reward model"), N_("Learns from the pairs to write a critique of a response and to score it."),
-        (DATASET, CRITIQUES), keep_checkpoint("reward"), learns_from_pairs=True, has_base=True,
+        (DATASET, CRITIQUES), checkpoint="reward", learns_from_pairs=True, has_base=True,
     ),
     "score": Kind(
         "score", N_("Score pairs"), N_("Gives every response a reward and every pair its margin δ, by a reward model."),
@@ -222,7 +235,7 @@ KINDS = {
     ),
     "mm_dpo": Kind(
         "mm_dpo", "MM-DPO", N_("Aligns a policy with the preferences; pairs with a wide margin pull harder."),
-        (DATASET, SCORES), keep_checkpoint("policy"), learns_from_pairs=True, has_base=True,
+        (DATASET, SCORES), checkpoint="policy", learns_from_pairs=True, has_base=True,
     ),
     "evaluate": Kind(
         "evaluate", N_("Evaluate"), N_("Compares an aligned policy with its base on held-out samples, side by side."),

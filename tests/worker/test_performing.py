@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import sys
 import threading
@@ -14,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from app.core import storage
 from app.core.db import transaction
-from app.runs import actions, queries
+from app.runs import actions, kinds, queries
 from app.runs.tables import Checkpoint, Metric, Run
 from tests.app.runs import stories
 from tests.worker.test_process import PARENT, is_alive, patiently
@@ -77,6 +78,28 @@ def test_a_run_that_ends_well_leaves_metrics_result_and_checkpoint(
     steps = story.session.scalars(sa.select(Metric.payload["step"].as_integer()).order_by(Metric.id)).all()
     assert steps == [1, 2, 3]
     assert story.session.scalar(sa.select(sa.func.count()).select_from(Checkpoint)) == 1
+
+
+def test_a_checkpoint_is_hashed_while_nothing_is_locked_and_the_heart_beats_on(
+    story: stories.Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def heard() -> dt.datetime | None:
+        with transaction() as session:
+            session.execute(sa.text("SET LOCAL lock_timeout = '10s'"))  # a beat holds the row for a moment, no longer
+            return session.execute(sa.select(Run.heartbeat_at).where(Run.id == run.id).with_for_update()).scalar_one()
+
+    def hashes_for_long(folder: Path) -> str:
+        before = heard()
+        patiently(lambda: heard() != before)
+        return "ab" * 32
+
+    runs_script(monkeypatch, TRAINS)
+    monkeypatch.setattr(kinds, "sha256_of_folder", hashes_for_long)
+    monkeypatch.setattr(jobs, "BEAT_WHILE_READING", 0.05)
+    run = story.start()
+    jobs.perform_run(run.id)
+    assert queries.state_of(again(story, run)) == "done"
+    assert story.session.scalars(sa.select(Checkpoint.sha256)).one() == "ab" * 32
 
 
 def test_a_run_that_leaves_no_output_fails_by_name(story: stories.Story, monkeypatch: pytest.MonkeyPatch) -> None:

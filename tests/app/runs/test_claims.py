@@ -165,8 +165,9 @@ def test_a_run_that_ended_well_leaves_its_numbers_and_a_hashed_checkpoint(story:
     place = left_behind(run)
     claim = take(run)
     assert claim is not None
+    sha256 = kinds.sealed(claim.recipe, storage.run_folder(run.id))
     with transaction() as session:
-        claims.end(session, claim, 0, None)
+        claims.end(session, claim, 0, None, sha256)
     story.session.expire_all()
     ended = story.session.get_one(Run, run.id)
     assert (queries.state_of(ended), ended.result) == ("done", {"accuracy": 0.75})
