@@ -17,6 +17,7 @@ import structlog
 from celery.signals import task_prerun, worker_ready, worker_shutdown, worker_shutting_down
 from sqlalchemy.exc import OperationalError
 
+from app.accounts import notices
 from app.accounts.erasing import forget_old
 from app.accounts.log import seal
 from app.annotations import applying, bringing
@@ -276,6 +277,7 @@ def sweep() -> None:
     with transaction() as session:
         sweep_leases(session)
         forget_old(session)
+        notices.forget(session)
         workers.forget(session)
         reconsider(session)
         ready = claims.offers(session)

@@ -11,13 +11,13 @@ import sqlalchemy as sa
 
 from app.accounts import actions, queries
 from app.accounts.log import audit
-from app.accounts.tables import ApiToken, Identity, PasswordLink, SecondFactor, SignIn, User
+from app.accounts.tables import ApiToken, Identity, Notice, PasswordLink, SecondFactor, SignIn, User
 from app.core.db import Session, now
 from app.core.errors import Conflict, Invalid
 from app.core.language import gettext as _
 from app.core.settings import settings
 
-OWNED = (SignIn, SecondFactor, PasswordLink, ApiToken, Identity)
+OWNED = (SignIn, SecondFactor, PasswordLink, ApiToken, Identity, Notice)
 """Rows that belong to a person alone."""
 
 

@@ -63,6 +63,7 @@ def _sign_in(request: Request, session: Session) -> SignIn:
         raise NotSignedIn(_("Sign in first."), advice=advice)
     if entry.awaits_code:
         raise CodeAwaited(_("Give the code of your second factor first."))
+    request.state.unread = entry.unread  # for the bell of the page
     actions.seen(entry)
     return entry
 

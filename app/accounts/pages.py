@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from app.accounts import (
     actions,
     language_pages,
+    notice_pages,
     own_pages,
     passwords,
     people_pages,
@@ -113,3 +114,4 @@ def use_password_link(request: Request, session: Db, secret: str, password: Secr
 router = APIRouter()
 for part in (door, language_pages.router, provider_pages.router, own_pages.router, people_pages.router):
     router.include_router(part)
+router.include_router(notice_pages.router)

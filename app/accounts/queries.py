@@ -6,9 +6,9 @@ import datetime as dt
 from functools import cache
 
 import sqlalchemy as sa
-from sqlalchemy.orm import contains_eager, joinedload, selectinload
+from sqlalchemy.orm import contains_eager, joinedload, selectinload, with_expression
 
-from app.accounts.tables import ApiToken, AuditEntry, Identity, PasswordLink, SignIn, User
+from app.accounts.tables import ApiToken, AuditEntry, Identity, Notice, PasswordLink, SignIn, User
 from app.core.db import Session
 from app.core.sealing import fingerprint
 
@@ -42,10 +42,11 @@ def open_sign_in(session: Session, secret: str) -> SignIn | None:
 
 @cache  # asked at each request: building the statement costs more than running it
 def _open_sign_in() -> sa.Select[SignIn]:
+    unread = sa.select(sa.func.count()).where(Notice.user_id == SignIn.user_id, Notice.read_at.is_(None))
     return (
         sa.select(SignIn)
         .join(SignIn.user)
-        .options(contains_eager(SignIn.user))
+        .options(contains_eager(SignIn.user), with_expression(SignIn.unread, unread.scalar_subquery()))
         .where(
             SignIn.secret_sha256 == sa.bindparam("secret"),
             SignIn.ended_at.is_(None),

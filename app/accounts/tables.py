@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column, query_expression, relationship
 
 from app.accounts.audit_words import subject_words, words_of
 from app.core.db import Base, Id, Moment
@@ -51,6 +51,8 @@ class SignIn(Base):
     address: Mapped[str] = mapped_column(default="", server_default="")
     awaits_code: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     """The password was right, the second factor is still asked for."""
+    unread: Mapped[int | None] = query_expression()
+    """How many notices its user has not read, where the query asks for it."""
     user: Mapped[User] = relationship()
 
 
@@ -115,6 +117,30 @@ class ApiToken(Base):
     last_used_at: Mapped[dt.datetime | None]
     user: Mapped[User] = relationship()
     __table_args__ = (sa.CheckConstraint("scope IN ('read', 'write')", name="scope_is_known"),)
+
+
+class Notice(Base):
+    """Something that a person is told of, and where it can be seen; unread until they opened it or said so."""
+
+    __tablename__ = "notices"
+    id: Mapped[Id]
+    user_id: Mapped[int] = mapped_column(sa.ForeignKey("users.id", ondelete="CASCADE"))
+    message: Mapped[str]
+    """An English sentence with holes, as the catalogue has it; `filling` holds what goes into them."""
+    filling: Mapped[dict[str, Any]]
+    detail: Mapped[str] = mapped_column(default="", server_default="")
+    """What more there is to say, in English: shown through `told`."""
+    tone: Mapped[str] = mapped_column(default="neutral", server_default="neutral")
+    """As of the badges: neutral, good or bad."""
+    address: Mapped[str]
+    """The path of the page that it is about."""
+    created_at: Mapped[Moment]
+    read_at: Mapped[dt.datetime | None]
+    __table_args__ = (
+        sa.Index("ix_notices_user", "user_id", "id"),
+        sa.Index("ix_notices_unread", "user_id", postgresql_where=sa.text("read_at IS NULL")),
+        sa.CheckConstraint("tone IN ('neutral', 'good', 'bad')", name="tone_is_known"),
+    )
 
 
 class AuditEntry(Base):

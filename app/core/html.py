@@ -132,10 +132,12 @@ def asset(path: str) -> str:
 
 
 def page(request: Request, template: str, status: int = 200, **context: Any) -> Response:
-    """Render a template; the signed-in user and the project come from the guards by `request.state`."""
+    """Render a template; the signed-in user, how many notices they have not read, and the project come from the
+    guards by `request.state`."""
     state = request.state
     common: dict[str, Any] = {
         "user": getattr(state, "user", None),
+        "unread": getattr(state, "unread", None) or 0,
         "project": getattr(state, "project", None),
         "roles": getattr(state, "roles", frozenset()),
         "theme": request.cookies.get("theme", "auto"),

@@ -8,13 +8,13 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from app.accounts.actions import audit
-from app.core.db import Session, now
+from app.core.db import Session
 from app.core.errors import NotFound
 from app.core.jobs import nudge
 from app.core.language import gettext as _
 from app.core.language import told
 from app.projects.guard import Seat
-from app.runs import limits, planning, queries
+from app.runs import endings, limits, planning, queries
 from app.runs.refusals import NotResumable, RunEnded
 from app.runs.tables import Approval, Cancellation, Critique, Run
 
@@ -59,7 +59,7 @@ def cancel(session: Session, seat: Seat, run_id: int, reason: str = "") -> None:
         return
     run.cancellation = Cancellation(user_id=seat.user.id, reason=reason.replace("\0", "").strip()[:500])
     if run.claimed_by is None:
-        run.ended_at = now()
+        endings.end(session, run)
     audit(session, seat.user, "run.cancelled", f"run {run.id}", seat.project.id)
     session.flush()
 

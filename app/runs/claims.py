@@ -10,12 +10,12 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from app.core import storage
-from app.core.db import Session, now
+from app.core.db import Session
 from app.core.errors import Refusal
 from app.core.jobs import nudge
 from app.core.language import N_, plain
 from app.core.language import gettext as _
-from app.runs import failures, kinds, queries
+from app.runs import endings, failures, kinds, queries
 from app.runs.refusals import ClaimLost
 from app.runs.tables import Metric, Run
 
@@ -124,16 +124,14 @@ def end(session: Session, claim: Claim, exit_code: int, failure: str | None, sha
     run = held(session, claim)
     if failure is None and run.cancellation is None:
         kinds.finish(session, run, storage.run_folder(run.id), sha256)
-    run.ended_at, run.exit_code = now(), exit_code
-    run.failure = None if run.cancellation else failure
+    endings.end(session, run, exit_code, failure)
     for waiting in queries.waiting_readers(session, run.id):
         nudge(session, "perform_run", waiting)
 
 
 def fail(session: Session, claim: Claim, refusal: Refusal) -> None:
     """The run could not be prepared, or did not leave what it should. Raises ClaimLost."""
-    run = held(session, claim)
-    run.ended_at, run.failure = now(), failures.line(refusal.name, refusal.what, refusal.where)
+    endings.end(session, held(session, claim), failure=failures.line(refusal.name, refusal.what, refusal.where))
 
 
 def offers(session: Session) -> list[int]:
@@ -141,9 +139,9 @@ def offers(session: Session) -> list[int]:
     ready = []
     for run in session.scalars(sa.select(Run).where(free_runs()).order_by(Run.id).with_for_update(skip_locked=True)):
         if run.cancellation is not None:
-            run.ended_at = now()  # its holder went silent before it could stop it
+            endings.end(session, run)  # its holder went silent before it could stop it
         elif lost := _lost_input(run):
-            run.ended_at, run.failure = now(), lost
+            endings.end(session, run, failure=lost)
         elif not queries.waits_for(session, run):
             ready.append(run.id)
     return ready

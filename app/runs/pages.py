@@ -20,6 +20,8 @@ from app.runs import (
     choosing,
     comparison_pages,
     failures,
+    following,
+    following_pages,
     forms,
     lineage,
     live,
@@ -40,6 +42,7 @@ router.include_router(comparison_pages.router)
 router.include_router(checkpoint_pages.router)
 router.include_router(worker_pages.router)
 router.include_router(watching_pages.router)
+router.include_router(following_pages.router)
 TELLERS.append(uses.uses_of)
 DRAWERS.append(lineage.of_dataset)
 Line = Annotated[str, Query(max_length=200)]
@@ -71,6 +74,7 @@ def list_page(request: Request, session: Db, seat: Overseer, before: Number = 0)
         progress=queries.latest_progress(session, [run.id for run in shown if run.ended_at is None]),
         odd=noticing.notes_of(session, shown),
         kinds=KINDS,
+        follows=following.follows(session, seat),
     )
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.accounts.tables import User
 from app.core.db import Base, Id, Moment
 from app.datasets.tables import Dataset
+from app.runs.following_tables import Following as Following  # its table belongs to this room
 from app.runs.registry_tables import CheckpointDeletion, Promotion, Push
 from app.runs.worker_tables import Worker as Worker  # its table belongs to this room
 

@@ -7,6 +7,7 @@ import { _ } from "./words.js";
 
 const page = document.querySelector("#run");
 const at = (id) => document.getElementById(id);
+const ENDS = ["done", "failed", "cancelled"];
 const wasEnded = page.dataset.ended === "true";
 const curves = new Curves(at("curves"), view());
 onView((chosen) => curves.show(chosen));
@@ -43,7 +44,9 @@ function showState({ state, log }) {
   const atEnd = box.scrollTop + box.clientHeight > box.scrollHeight - 24;
   box.textContent = log;
   if (atEnd) box.scrollTop = box.scrollHeight;
-  if (state !== page.dataset.state) location.reload();
+  if (state === page.dataset.state) return;
+  if (ENDS.includes(state)) sessionStorage.setItem("run-ended", page.dataset.at);
+  location.reload();
 }
 
 function showMetric(line) {

@@ -144,6 +144,7 @@ READERS: dict[str, list[tuple[str, Way]]] = {
     ],
     "ana": [
         ("/", "/"),
+        ("/notices", "/notices"),
         ("/account", "/account"),
         ("/account/second-factor", second_factor),
         (f"{AT}/annotate/{{task_id}}", "/projects/demo/annotate"),

@@ -69,6 +69,10 @@ GET    /account/identity/confirmation                              in-person
 POST   /account/identity/confirmation                              in-person
 POST   /account/identity/removal                                   in-person
 
+GET    /notices                                                    in-person
+GET    /notices/{notice_id:int}                                    in-person   303 404 ·
+POST   /notices/readings                                           in-person
+
 GET    /people                                                     people's
 POST   /people                                                     people's
 GET    /audit                                                      people's
@@ -181,6 +185,8 @@ GET    /projects/{slug}/datasets/{dataset_id:int}/download         overseer    2
 GET    /projects/{slug}/runs                                       overseer
 GET    /projects/{slug}/runs/new                                   researcher
 GET    /projects/{slug}/runs/estimate                              researcher
+POST   /projects/{slug}/runs/following                             overseer
+POST   /projects/{slug}/runs/following/ending                      overseer
 GET    /projects/{slug}/runs/comparison                            overseer
 GET    /projects/{slug}/runs/comparison/curves                     overseer
 GET    /projects/{slug}/runs/checkpoints                           overseer

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.accounts import actions as accounts
-from app.accounts import passwords, tokens
+from app.accounts import notices, passwords, tokens
 from app.accounts.guard import COOKIE
 from app.accounts.tables import ApiToken, User
 from app.annotations import actions as annotations
@@ -169,6 +169,8 @@ def _account_things(session: Session, world: World, person: User, other: User) -
     for ids, user in ((world.own, person), (world.others, other)):
         tokens.make(session, user, "mine", "read", 1)
         ids["token_id"] = session.query(ApiToken).filter_by(user_id=user.id).one().id
+        notices.tell(session, [user.id], "“%(name)s” in %(project)s is done.", "/", name="a reward", project="Streets")
+        ids["notice_id"] = notices.page_of(session, user)[0].id
         ids["sign_in_id"] = accounts.queries.sign_ins_of(session, user)[0].id
     world.own["secret"] = passwords.make_link(session, person, "invitation", None)
 
