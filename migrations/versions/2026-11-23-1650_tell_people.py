@@ -35,7 +35,9 @@ def upgrade() -> None:
         sa.Column("user_id", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_run_followings_project_id_projects")),
-        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_run_followings_user_id_users"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_run_followings_user_id_users"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_run_followings")),
         sa.UniqueConstraint("project_id", "user_id", name=op.f("uq_run_followings_project_id_user_id")),
     )
