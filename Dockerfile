@@ -1,7 +1,7 @@
 # Two images from one file: `web` (web server, worker, beat, migrations) and `trainer` (the same with torch).
 FROM python:3.11-slim-bookworm AS web
 ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-RUN useradd --create-home --uid 10001 assay && install --directory --owner=assay /srv/storage
+RUN useradd --create-home --uid 10001 assay && install --directory --owner=assay /srv/storage /srv/cards
 WORKDIR /srv/assay
 COPY pyproject.toml README.md alembic.ini ./
 COPY locks locks

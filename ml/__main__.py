@@ -20,12 +20,14 @@ from ml.basics import Training
 from ml.config import RECIPES, ConfigError, Expand, expander_of
 from ml.errors import NoQuantiser, Refused, Stopped
 from ml.folder import RunFolder
+from ml.launched import die_with_launcher
 
 REFUSED, STOPPED, FAILED = 2, 143, 1
 TOOLS = ("tiny", "merge", "safety", "rewardbench")
 
 
 def main(arguments: list[str]) -> int:
+    die_with_launcher()
     try:
         if arguments[:1] and arguments[0] in TOOLS:
             status: int = import_module(f"ml.{arguments[0]}").main(arguments[1:])

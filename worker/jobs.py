@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
-import subprocess
 import sys
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor, wait
 from smtplib import SMTPException
 from typing import Any
 
@@ -26,36 +22,24 @@ from app.core import mail, storage, tracing
 from app.core.db import transaction
 from app.core.errors import Refusal
 from app.core.jobs import ROUTES, nudge
-from app.runs import choosing, claims, kinds, limits, workers
+from app.core.settings import settings
+from app.runs import choosing, claims, limits, sharing, workers
 from app.runs.claims import Claim
 from app.runs.refusals import ClaimLost
 from app.samples import imports, keeping, renditions
 from app.samples.tables import Medium
 from app.tasks.actions import sweep_leases
-from worker import presence, process
+from worker import cards, launch, presence, process
 from worker.celery import app, service
-from worker.meter import Meter
+from worker.watching import Watch, leaving
 
 log = structlog.get_logger()
 TRIES = 5
-LOOK_EVERY = 0.5  # seconds between looks at the process and its lines
-SILENT_AT_MOST = 40.0
-"""Seconds without a heartbeat after which a worker gives up its run, before another may take it (`claims.STALE`)."""
-
-BEAT_WHILE_READING = 5.0
-"""Seconds between heartbeats while the hash of a checkpoint is read."""
-
-SHUTDOWN_GRACE = 12.0
-"""Seconds that a run gets to save a checkpoint when its worker is asked to stop."""
-
 PREPARE_FOR = 10.0
 """Seconds after which a long list of media is put at the end of the queue again."""
 
 IMPORT_FOR = 15.0
 """Seconds after which a long import is put at the end of the queue again."""
-
-leaving = threading.Event()
-"""Set when this worker is asked to stop."""
 
 
 @worker_shutting_down.connect
@@ -66,7 +50,10 @@ def _leave(**_: Any) -> None:
 @worker_ready.connect
 def _appear(sender: Any = None, **_: Any) -> None:
     queues = ",".join(sorted(sender.app.amqp.queues.consume_from)) if sender is not None else ""
-    presence.begin(worker_name(), service(sys.argv), queues)
+    trains = ROUTES["perform_run"] in queues.split(",")
+    if trains:
+        cards.claim()
+    presence.begin(worker_name(), service(sys.argv), queues, cards.shown if trains else None)
 
 
 @worker_shutdown.connect
@@ -89,7 +76,7 @@ def perform_run(run_id: int) -> None:
 
     Does nothing where none is free and ready; what is left over is offered again by the sweep.
     """
-    if leaving.is_set():
+    if leaving.is_set() or not cards.claim():
         return
     claim = _claim()
     if claim is None:
@@ -108,11 +95,16 @@ def _claim() -> Claim | None:
     """The best run that is still there once it is asked for: other trainers choose at the same time."""
     for _try in range(TRIES):
         with transaction() as session:
-            run_id = choosing.best(session)
+            run_id = choosing.best(session, _processes())
             claim = claims.take(session, run_id, worker_name()) if run_id else None
         if claim is not None or run_id is None:
             return claim
     return None
+
+
+def _processes() -> int:
+    """How many processes this trainer has to give to a run."""
+    return settings().run_processes or max(1, len(cards.held()))
 
 
 def _perform(claim: Claim) -> None:
@@ -121,6 +113,8 @@ def _perform(claim: Claim) -> None:
         with transaction() as session:
             claims.prepare(session, claim)
             watch = Watch(claim, claims.last_offset(session, claim), *limits.of(session, claim.run_id))
+            if claim.recipe in launch.SEVERAL:
+                watch.processes = sharing.settle(session, claim.run_id, _processes())
         watch.see_through()
     except (ClaimLost, OperationalError):
         raise
@@ -138,86 +132,6 @@ def _fail(claim: Claim, refusal: Refusal) -> None:
 
 class WorkerFault(Refusal):
     """Something went wrong around the process, not in it."""
-
-
-class Watch:
-    """A run's process and what is known of it."""
-
-    def __init__(self, claim: Claim, offset: int, may: limits.Limits, used: limits.Used) -> None:
-        self.claim = claim
-        self.may, self.used = may, used
-        self.reached: limits.LimitReached | None = None
-        self.folder = storage.run_folder(claim.run_id)
-        self.lines = process.MetricLines(self.folder / "metrics.jsonl", offset)
-        self.unsent: list[claims.Line] = []
-        self.cancelled = False
-        self.heard = time.monotonic()
-
-    def see_through(self) -> None:
-        """Start the process, hand on what it reports, and write down how it ended. Raises ClaimLost, OutputMissing."""
-        left = self.may.cpu_seconds - self.used.cpu_seconds
-        running = process.start(self.claim.recipe, self.folder, self.claim.fence, left)
-        meter = Meter(running.pid, self.used)
-        try:
-            status = self._until_it_ends(running, meter)
-        finally:
-            # An exception, a cold shutdown: whatever ends this function ends the whole group.
-            process.stop(running, 0.0)
-        self._conclude(status)
-
-    def _until_it_ends(self, running: subprocess.Popen[bytes], meter: Meter) -> int:
-        while running.poll() is None:
-            self.used = meter.look()
-            self.reached = self.may.reached(self.used)
-            self.report()
-            if self.cancelled:
-                return process.stop(running)
-            if leaving.is_set() or self.reached:
-                return process.stop(running, SHUTDOWN_GRACE, self.report)
-            time.sleep(LOOK_EVERY)
-        return running.wait()
-
-    def report(self) -> None:
-        """Hand on new lines with a heartbeat; lines wait while the database is away, but not for ever."""
-        self.unsent += self.lines.read()
-        try:
-            with transaction() as session:
-                self.cancelled = claims.report(session, self.claim, self.unsent, self._log())
-                limits.note(session, self.claim.run_id, self.used)
-        except OperationalError:
-            if time.monotonic() - self.heard > SILENT_AT_MOST:
-                raise
-            return
-        self.unsent, self.heard = [], time.monotonic()
-
-    def _conclude(self, status: int) -> None:
-        before = -1
-        while before != self.lines.offset:  # a block at a time until the file is read
-            before = self.lines.offset
-            self.report()
-        if status == -signal.SIGXCPU:
-            self.reached = self.may.reached(self.used._replace(cpu_seconds=float("inf"), memory=0))
-        failure = process.failure_of(status, self._log())
-        sha256 = "" if failure or self.cancelled else self._sealed()
-        with transaction() as session:
-            if self.reached and status != 0 and not self.cancelled:
-                claims.fail(session, self.claim, self.reached)
-            elif leaving.is_set() and status != 0 and not self.cancelled:
-                claims.release(session, self.claim)
-            else:
-                claims.end(session, self.claim, status, failure, sha256)
-        log.info("run ended", run=self.claim.run_id, status=status)
-
-    def _sealed(self) -> str:
-        """The hash of the checkpoint that it left; the heart beats on while a large one is read."""
-        with ThreadPoolExecutor(1) as pool:
-            reading = pool.submit(kinds.sealed, self.claim.recipe, self.folder)
-            while not wait([reading], BEAT_WHILE_READING).done:
-                self.report()
-            return reading.result()
-
-    def _log(self) -> str:
-        return process.log_tail(self.folder / "log.txt")
 
 
 @app.task(name="send_mail", autoretry_for=(OSError, SMTPException), retry_backoff=True, max_retries=5)

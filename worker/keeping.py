@@ -8,7 +8,7 @@ from app.core.db import transaction
 from app.core.jobs import ROUTES
 from app.runs import discarding, pushing, retention
 from worker.celery import app
-from worker.jobs import leaving
+from worker.watching import leaving
 
 PUSH_FOR = 15.0
 """Seconds after which a long copy is put at the end of the queue again."""

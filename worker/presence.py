@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -20,16 +21,19 @@ from app.runs.workers import Presence
 
 log = structlog.get_logger()
 EVERY = 15.0
-ASKED = ("index", "name", "memory.used", "memory.total", "utilization.gpu", "temperature.gpu")
+ASKED = ("index", "name", "memory.used", "memory.total", "utilization.gpu", "temperature.gpu", "uuid")
 MIB = 2**20
+
+Cards = Callable[[], list[dict[str, Any]]]
 
 _ending = threading.Event()
 
 
-def begin(name: str, service: str, queues: str) -> None:
-    """Say so now, and again until `end`."""
+def begin(name: str, service: str, queues: str, cards: Cards | None = None) -> None:
+    """Say so now, and again until `end`. cards: which ones to tell of, where not of all that it sees."""
     _ending.clear()
-    threading.Thread(target=_go_on, args=(name, service, queues), name="presence", daemon=True).start()
+    told = (name, service, queues, cards or devices)
+    threading.Thread(target=_go_on, args=told, name="presence", daemon=True).start()
 
 
 def end(name: str) -> None:
@@ -41,11 +45,11 @@ def end(name: str) -> None:
         log.warning("leaving without a word", problem=str(problem)[:200])
 
 
-def _go_on(name: str, service: str, queues: str) -> None:
+def _go_on(name: str, service: str, queues: str, cards: Cards) -> None:
     while not _ending.is_set():
         try:
             with transaction() as session:
-                workers.note(session, Presence(name, service, queues, machine(), devices()))
+                workers.note(session, Presence(name, service, queues, machine(), cards()))
         except (SQLAlchemyError, OSError) as problem:  # the database is away: the next word will do
             log.warning("not heard", problem=str(problem)[:200])
         _ending.wait(EVERY)
@@ -87,8 +91,9 @@ def read(text: str) -> list[dict[str, Any]]:
             "memory_total": _scaled(total, MIB),
             "use": _scaled(use, 0.01),
             "temperature": _scaled(temperature, 1),
+            "uuid": uuid,
         }
-        for index, name, used, total, use, temperature in rows
+        for index, name, used, total, use, temperature, uuid in rows
     ]
 
 

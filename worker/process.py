@@ -10,7 +10,6 @@ import os
 import resource
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 import orjson
+import psutil
 import structlog
 
 from app.core.html import ROOT
@@ -27,6 +27,8 @@ from app.core.settings import settings
 from app.runs import failures
 from app.runs.claims import TAIL, Line
 from app.runs.refusals import ClaimLost
+from worker import cards, launch
+from worker.meter import members
 
 log = structlog.get_logger()
 GRACE = 8.0
@@ -78,7 +80,9 @@ def _lock(file: IO[str]) -> None:
             time.sleep(0.05)
 
 
-def start(recipe: str, folder: Path, number: int = 0, cpu_seconds: float = math.inf) -> subprocess.Popen[bytes]:
+def start(
+    recipe: str, folder: Path, number: int = 0, cpu_seconds: float = math.inf, processes: int = 1
+) -> subprocess.Popen[bytes]:
     """`python -m ml RECIPE FOLDER`, its output added to log.txt.
 
     number: the claim's fence; 0 for none. cpu_seconds: processor time that is left to it.
@@ -87,19 +91,16 @@ def start(recipe: str, folder: Path, number: int = 0, cpu_seconds: float = math.
     fenced = {"RUN_FENCE": f"{number}:{folder.resolve()}"} if number else {}
     with (folder / "log.txt").open("ab") as output:
         return subprocess.Popen(
-            command(recipe, folder),
+            launch.command(recipe, folder, processes),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=ROOT,
-            env=environment() | fenced,
+            env=environment() | cards.environment(processes) | fenced,
             start_new_session=True,
+            pass_fds=cards.locks(),
             preexec_fn=partial(_before, cpu_seconds),
         )
-
-
-def command(recipe: str, folder: Path) -> list[str]:
-    return [sys.executable, "-m", "ml", recipe, str(folder)]
 
 
 def environment() -> dict[str, str]:
@@ -129,13 +130,17 @@ def _before(cpu_seconds: float) -> None:
 
 
 def stop(process: subprocess.Popen[bytes], grace: float = GRACE, meanwhile: Callable[[], None] = lambda: None) -> int:
-    """Ask the whole group to stop, end what is left of it after `grace` seconds; returns the exit status."""
+    """Ask the whole group to stop, end what is left after `grace` seconds, in other sessions too; the exit status."""
+    family = members(process.pid)
     _signal_group(process, signal.SIGTERM)
     deadline = time.monotonic() + grace
     while process.poll() is None and time.monotonic() < deadline:
         meanwhile()
         time.sleep(0.1)
     _signal_group(process, signal.SIGKILL)  # also when the leader has gone: its children may have not
+    for each in family:
+        with contextlib.suppress(psutil.Error):
+            each.kill()  # nobody else's: psutil looks whether the number was given to another process since
     return process.wait()
 
 

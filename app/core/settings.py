@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -50,6 +51,18 @@ class Settings(BaseSettings):
 
     push_to: str = Field("", alias="PUSH_TO")
     """Folders and storage URLs, between commas, below which checkpoints may be pushed."""
+
+    trainer_gpus: str = Field("", alias="TRAINER_GPUS")
+    """Graphics cards, between commas, that trainers here may hold: numbers or UUIDs of nvidia-smi, or "none"."""
+
+    gpus_per_run: int = Field(1, alias="GPUS_PER_RUN", ge=1)
+    """How many of them a trainer holds, and a run is shared out over."""
+
+    run_processes: int = Field(0, alias="RUN_PROCESSES", ge=0)
+    """Processes of a run, where the recipe can be shared out; 0 for one a card."""
+
+    trainer_locks: Path = Field(Path(tempfile.gettempdir()) / "assay-cards", alias="TRAINER_LOCKS")
+    """A folder that all trainers of a machine share: who holds which card."""
 
     run_hours: float = Field(0.0, alias="RUN_HOURS", ge=0)
     """Hours that a run may be executed; 0 for no limit."""

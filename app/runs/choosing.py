@@ -31,9 +31,10 @@ class NotWaiting(Conflict):
     """A run that has ended, or is being executed, has no turn to wait for."""
 
 
-def best(session: Session) -> int | None:
-    """The run to take now; None where none is free and ready."""
-    ready = (run.id for run in in_order(session) if run.cancellation is None and not queries.waits_for(session, run))
+def best(session: Session, most: int = 1) -> int | None:
+    """The run to take now, of no more processes than `most`; None where none is free and ready."""
+    fitting = (run for run in in_order(session) if (run.processes or 1) <= most)
+    ready = (run.id for run in fitting if run.cancellation is None and not queries.waits_for(session, run))
     return next(ready, None)
 
 

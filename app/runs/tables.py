@@ -31,6 +31,8 @@ class Run(Base):
     fence: Mapped[int] = mapped_column(sa.Integer, default=0)
     priority: Mapped[int] = mapped_column(sa.Integer, default=0, server_default="0")
     """Above 0 before, below 0 behind the others that wait."""
+    processes: Mapped[int | None] = mapped_column(sa.Integer)
+    """How many it began with, and goes on with; none before it begins."""
     max_hours: Mapped[float | None]
     """Hours of execution after which it is ended, where its author set any."""
     seconds_used: Mapped[float] = mapped_column(default=0.0, server_default="0")

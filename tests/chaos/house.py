@@ -45,11 +45,11 @@ def _as_here(program: Program) -> Program:
 
 def celery(words: list[str]) -> None:
     from app.runs import claims
-    from worker import jobs, process
+    from worker import launch, watching
     from worker.celery import app
 
-    claims.STALE, jobs.SILENT_AT_MOST = STALE, STALE.total_seconds() / 2
-    process.command = lambda recipe, folder: [sys.executable, "-m", "tests.chaos.recipe", str(folder)]
+    claims.STALE, watching.SILENT_AT_MOST = STALE, STALE.total_seconds() / 2
+    launch.command = lambda recipe, folder, processes=1: [sys.executable, "-m", "tests.chaos.recipe", str(folder)]
     app.conf.beat_schedule["sweep"] |= {"schedule": SWEEP_EVERY, "options": {"expires": SWEEP_EVERY}}
     app.start(argv=words)
 

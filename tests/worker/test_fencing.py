@@ -14,7 +14,7 @@ from ml import fence
 from ml.errors import Superseded
 from ml.folder import RunFolder, append_lines, write_folder, write_jsonl
 from tests.worker.test_process import patiently
-from worker import process
+from worker import launch, process
 
 WRITES = """
 import sys, time
@@ -35,7 +35,7 @@ def lines(folder: Path) -> int:
 def test_a_frozen_process_that_wakes_up_after_a_takeover_adds_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "command", lambda recipe, folder: [sys.executable, "-c", WRITES, str(folder)])
+    monkeypatch.setattr(launch, "command", lambda recipe, folder, many: [sys.executable, "-c", WRITES, str(folder)])
     process.fence_off(tmp_path, 1)
     running = process.start("reward", tmp_path, 1)
     patiently(lambda: lines(tmp_path) > 3)

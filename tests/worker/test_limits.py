@@ -18,7 +18,7 @@ from app.runs.tables import Run
 from tests import cast
 from tests.app.runs import stories
 from tests.worker.test_performing import SAVES_WHEN_ASKED, TRAINS, again, runs_script
-from worker import jobs, process
+from worker import jobs, process, watching
 from worker.meter import Meter
 
 BURNS = "while True: pass"
@@ -36,9 +36,9 @@ def story(session: Session) -> stories.Story:
 
 @pytest.fixture(autouse=True)
 def _staying() -> Iterator[None]:
-    jobs.leaving.clear()
+    watching.leaving.clear()
     yield
-    jobs.leaving.clear()
+    watching.leaving.clear()
 
 
 def allow(monkeypatch: pytest.MonkeyPatch, **named: float) -> None:

@@ -19,7 +19,7 @@ from app.runs import actions, kinds, queries
 from app.runs.tables import Checkpoint, Metric, Run
 from tests.app.runs import stories
 from tests.worker.test_process import PARENT, is_alive, patiently
-from worker import jobs, process
+from worker import jobs, launch, watching
 
 TRAINS = """
 import json, pathlib, sys
@@ -51,13 +51,13 @@ def story(session: Session) -> stories.Story:
 
 @pytest.fixture(autouse=True)
 def _staying() -> Iterator[None]:
-    jobs.leaving.clear()
+    watching.leaving.clear()
     yield
-    jobs.leaving.clear()
+    watching.leaving.clear()
 
 
 def runs_script(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
-    monkeypatch.setattr(process, "command", lambda recipe, folder: [sys.executable, "-c", script, str(folder)])
+    monkeypatch.setattr(launch, "command", lambda recipe, folder, many: [sys.executable, "-c", script, str(folder)])
 
 
 def again(story: stories.Story, run: Run) -> Run:
@@ -95,7 +95,7 @@ def test_a_checkpoint_is_hashed_while_nothing_is_locked_and_the_heart_beats_on(
 
     runs_script(monkeypatch, TRAINS)
     monkeypatch.setattr(kinds, "sha256_of_folder", hashes_for_long)
-    monkeypatch.setattr(jobs, "BEAT_WHILE_READING", 0.05)
+    monkeypatch.setattr(watching, "BEAT_WHILE_READING", 0.05)
     run = story.start()
     jobs.perform_run(run.id)
     assert queries.state_of(again(story, run)) == "done"
@@ -149,12 +149,12 @@ def test_a_worker_that_is_asked_to_stop_saves_the_run_and_another_takes_it_up(
     work = threading.Thread(target=jobs.perform_run, args=(run.id,))
     work.start()
     patiently((storage.run_folder(run.id) / "ready").exists)
-    jobs.leaving.set()
+    watching.leaving.set()
     work.join(10)
     assert not work.is_alive()
     assert (storage.run_folder(run.id) / "saved").exists()
     assert queries.state_of(again(story, run)) == "waiting"
-    jobs.leaving.clear()
+    watching.leaving.clear()
     runs_script(monkeypatch, TRAINS)
     jobs.perform_run(run.id)
     assert queries.state_of(again(story, run)) == "done"

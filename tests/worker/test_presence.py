@@ -20,8 +20,8 @@ from tests.app.runs import stories
 from tests.worker.test_process import patiently
 from worker import presence
 
-SAID = """0, NVIDIA H100 80GB HBM3, 1024, 81559, 37, 41
-1, NVIDIA H100 80GB HBM3, [N/A], 81559, [Not Supported], 40
+SAID = """0, NVIDIA H100 80GB HBM3, 1024, 81559, 37, 41, GPU-a
+1, NVIDIA H100 80GB HBM3, [N/A], 81559, [Not Supported], 40, GPU-b
 """
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from worker import process
+from worker import launch, process
 
 PARENT = """
 import pathlib, signal, subprocess, sys, time
@@ -93,7 +93,7 @@ def test_a_failure_has_a_name(status: int, tail: str, said: str | None) -> None:
 
 
 def test_stopping_a_run_ends_its_grandchildren_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "command", lambda recipe, folder: [sys.executable, "-c", PARENT, str(folder)])
+    monkeypatch.setattr(launch, "command", lambda recipe, folder, many: [sys.executable, "-c", PARENT, str(folder)])
     running = process.start("reward", tmp_path)
     patiently(lambda: (tmp_path / "child").exists() and (tmp_path / "child").read_text())
     child = int((tmp_path / "child").read_text())
@@ -109,7 +109,7 @@ def test_a_process_that_does_not_listen_is_ended(tmp_path: Path, monkeypatch: py
         "import pathlib, signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
         "pathlib.Path(sys.argv[1], 'ready').touch(); time.sleep(600)"
     )
-    monkeypatch.setattr(process, "command", lambda recipe, folder: [sys.executable, "-c", deaf, str(folder)])
+    monkeypatch.setattr(launch, "command", lambda recipe, folder, many: [sys.executable, "-c", deaf, str(folder)])
     running = process.start("reward", tmp_path)
     patiently((tmp_path / "ready").exists)
     assert process.stop(running, grace=0.5) == -signal.SIGKILL
