@@ -26,8 +26,14 @@ def said_by_ml() -> Iterator[tuple[str, str]]:
         for function in (each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef)):
             for spoken in _spoken(function):
                 for sentence in _sentences(spoken, function, helpers):
-                    if sum(map(str.isalpha, re.sub(r"%\(\w+\)s", "", sentence))) >= 6 and sentence[:4] != "say:":
+                    if _can_be_found(sentence):
                         yield str(path.relative_to(ROOT)), sentence
+
+
+def _can_be_found(sentence: str) -> bool:
+    """`told` knows a filled sentence again by its words, if they are enough; a bare one by itself."""
+    words = re.sub(r"%\(\w+\)s", "", sentence)
+    return bool(sentence) and sentence[:4] != "say:" and (words == sentence or sum(map(str.isalpha, words)) >= 6)
 
 
 def _spoken(function: ast.FunctionDef) -> Iterator[ast.expr]:
@@ -35,7 +41,11 @@ def _spoken(function: ast.FunctionDef) -> Iterator[ast.expr]:
     for node in ast.walk(function):
         if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and node.exc.args:
             yield node.exc.args[-1]
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "note":
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in ("note", "progress")
+        ):
             yield node.args[0]
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_note":
             yield node.args[1]

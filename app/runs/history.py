@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from app.core import language
 from app.core.db import Session
 from app.runs import queries
 from app.runs.tables import Metric
@@ -43,12 +44,18 @@ def told(session: Session, run_id: int) -> dict[str, Any]:
         ],
         "samples": _said(session, run_id, "sample", MOST_SAMPLES),
         "notes": _said(session, run_id, "note", MOST_NOTES),
-        "progress": queries.latest_progress(session, [run_id]).get(run_id),
+        "progress": spoken("progress", queries.latest_progress(session, [run_id]).get(run_id, {})) or None,
     }
 
 
+def spoken(kind: str, payload: dict[str, Any]) -> dict[str, Any]:
+    """A report as its viewer reads it: recipes note things, and name what they are at, in English."""
+    word = {"note": "text", "progress": "phase"}.get(kind)
+    return payload | {word: language.told(payload[word])} if word and word in payload else payload
+
+
 def _said(session: Session, run_id: int, kind: str, limit: int) -> list[dict[str, Any]]:
-    return [row.payload for row in queries.last_of_kind(session, run_id, kind, limit)]
+    return [spoken(kind, row.payload) for row in queries.last_of_kind(session, run_id, kind, limit)]
 
 
 def _points(session: Session, run_id: int, last: int) -> dict[tuple[str, str], list[Point]]:

@@ -1,7 +1,7 @@
 """The live stream of a run: its metrics table, read from where the viewer stopped.
 
-Viewers of one run share what is read: the database is asked once for all of them in this process, and a viewer who is
-behind what they share reads on alone until it has caught up.
+Viewers of one run who read one language share what is read: the database is asked once for all of them in this process,
+and a viewer who is behind what they share reads on alone until it has caught up.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import orjson
 from anyio.to_thread import run_sync
 
 from app.core.db import transaction
-from app.runs import queries
+from app.core.language import language
+from app.runs import history, noticing, queries
 from app.runs.tables import Run
 
 POLL = 0.7  # seconds
@@ -33,12 +34,13 @@ class Glance:
     events: list[tuple[int, bytes]]
     last: int
     state: bytes
+    odd: bytes
     ended: bool
 
 
 @dataclass
 class Room:
-    """What the viewers of one run share: every event after `floor` and up to `last`, and the state."""
+    """What the viewers of one run share: every event after `floor` and up to `last`, the state and what looks odd."""
 
     run_id: int
     viewers: int = 0
@@ -46,6 +48,7 @@ class Room:
     last: int = 0
     events: deque[tuple[int, bytes]] = field(default_factory=deque)
     state: bytes = b""
+    odd: bytes = b""
     ended: bool = False
     looked: float = 0.0
     lock: anyio.Lock = field(default_factory=anyio.Lock)
@@ -57,7 +60,7 @@ class Room:
         """The first viewer to have caught up says from where on they share."""
         if self.floor is None:
             self.floor = self.last = seen.last
-            self.state, self.ended, self.looked = seen.state, seen.ended, monotonic()
+            self.state, self.odd, self.ended, self.looked = seen.state, seen.odd, seen.ended, monotonic()
 
     def rest(self) -> float:
         """Seconds until the next look: viewers wake together, so that what one finds reaches all at once."""
@@ -69,33 +72,35 @@ class Room:
             if monotonic() - self.looked >= POLL and not self.ended:
                 seen = await run_sync(glance, self.run_id, self.last)
                 self.events.extend(seen.events)
-                self.last, self.state, self.ended = seen.last, seen.state, seen.ended and len(seen.events) < BATCH
-                self.looked = monotonic()
+                self.last, self.state, self.odd = seen.last, seen.state, seen.odd
+                self.ended, self.looked = seen.ended and len(seen.events) < BATCH, monotonic()
                 while len(self.events) > 2 * BATCH:
                     self.floor = self.events.popleft()[0]
         # One who read on alone may be a little ahead of what they share.
         new = [each for each in self.events if each[0] > after]
-        return Glance(new, max(after, self.last), self.state, self.ended)
+        return Glance(new, max(after, self.last), self.state, self.odd, self.ended)
 
 
-ROOMS: dict[int, Room] = {}
+ROOMS: dict[tuple[int, str], Room] = {}
+"""By run and language."""
 
 
 async def tail(run_id: int, after: int) -> AsyncIterator[bytes]:
     """Server-sent events from the metric row `after` on, until the run has ended and all is told."""
-    room = ROOMS.setdefault(run_id, Room(run_id))
+    key = (run_id, language())
+    room = ROOMS.setdefault(key, Room(run_id))
     room.viewers += 1
     try:
         async for piece in _told(room, after):
             yield piece
     finally:
         room.viewers -= 1
-        if not room.viewers and ROOMS.get(run_id) is room:
-            del ROOMS[run_id]
+        if not room.viewers and ROOMS.get(key) is room:
+            del ROOMS[key]
 
 
 async def _told(room: Room, after: int) -> AsyncIterator[bytes]:
-    said, silent = b"", 0
+    said, odd, silent = b"", b"", 0
     yield b"retry: 2000\n\n"
     while True:
         alone = not room.holds(after)
@@ -103,6 +108,9 @@ async def _told(room: Room, after: int) -> AsyncIterator[bytes]:
         after, silent = seen.last, 0 if seen.events else silent + 1
         if seen.events:
             yield b"".join(event for _, event in seen.events)
+        if seen.odd != odd:
+            odd = seen.odd
+            yield odd
         if seen.state != said:
             said, silent = seen.state, 0
             yield said
@@ -124,8 +132,10 @@ def glance(run_id: int, after: int) -> Glance:
         run = session.get_one(Run, run_id)
         state = message("state", state_now(run))
         rows = queries.metrics_after(session, run_id, after, BATCH)
-        events = [(row.id, message(row.kind, row.payload, row.id)) for row in rows]
-    return Glance(events, rows[-1].id if rows else after, state, run.ended_at is not None)
+        events = [(row.id, message(row.kind, history.spoken(row.kind, row.payload), row.id)) for row in rows]
+        last = rows[-1].id if rows else after
+        odd = noticing.lately(session, run, last)
+    return Glance(events, last, state, b"" if odd is None else message("odd", {"notes": odd}), run.ended_at is not None)
 
 
 def state_now(run: Run) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
+from time import monotonic
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -16,8 +18,12 @@ from app.runs.tables import Metric, Run
 LOOK = 500
 """Last reports of a split that are looked at."""
 KEPT = 500
+EVERY = 3.0
+"""Seconds between two looks at a run that goes on."""
 TRAINED = ("reward", "mm_dpo")
 _ended: OrderedDict[tuple[int, object, str], list[str]] = OrderedDict()
+_going: OrderedDict[tuple[int, str], tuple[float, int, list[str]]] = OrderedDict()
+"""Run and language → when it was looked at, after which report, and what was found."""
 
 
 def notes_of(session: Session, runs: Iterable[Run]) -> dict[int, list[str]]:
@@ -26,14 +32,31 @@ def notes_of(session: Session, runs: Iterable[Run]) -> dict[int, list[str]]:
     return {run_id: notes for run_id, notes in found.items() if notes}
 
 
+def lately(session: Session, run: Run, last: int) -> list[str] | None:
+    """What looks wrong up to about the report `last`, at most EVERY seconds old; None for a run that does not train."""
+    if run.recipe not in TRAINED or run.started_at is None:
+        return None
+    key = (run.id, language())
+    at, seen, notes = _going.get(key, (-EVERY, -1, []))
+    if run.ended_at is not None or (last != seen and monotonic() - at >= EVERY):
+        notes = _notes(session, run)
+        _remember(_going, key, (monotonic(), last, notes))
+    return notes
+
+
+def _remember(kept: OrderedDict[Any, Any], key: object, found: object) -> None:
+    kept[key] = found
+    kept.move_to_end(key)
+    while len(kept) > KEPT:
+        kept.popitem(last=False)
+
+
 def _notes(session: Session, run: Run) -> list[str]:
     if run.ended_at is None:
         return anomalies.notes(curves(session, run))
     key = (run.id, run.ended_at, language())
     if key not in _ended:
-        _ended[key] = anomalies.notes(curves(session, run))
-        while len(_ended) > KEPT:
-            _ended.popitem(last=False)
+        _remember(_ended, key, anomalies.notes(curves(session, run)))
     return _ended[key]
 
 

@@ -1,6 +1,7 @@
 // The run page lives: curves, progress with time left, notes, sample outputs, log and state, out of one event stream.
 import { Curves } from "./run-curves.js";
 import { showGauges } from "./run-gauges.js";
+import { showOdd } from "./run-odd.js";
 import { showSample } from "./run-samples.js";
 import { onView, view } from "./run-view.js";
 import { _ } from "./words.js";
@@ -72,6 +73,7 @@ function follow(after) {
   on("progress", showProgress);
   on("note", showNote);
   on("sample", showSample);
+  on("odd", showOdd);
   on("state", showState);
   on("end", () => stream.close());
 }

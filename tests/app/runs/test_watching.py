@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.core import storage
 from app.core.db import now
-from app.runs import history, live, searching
+from app.runs import history, live, noticing, searching
 from app.runs.history import Point
 from app.runs.tables import Metric, Run
 from tests import cast
@@ -76,6 +76,32 @@ def test_words_are_found_in_the_whole_log_a_page_at_a_time(story: stories.Story,
     rest = rita.get(f"{ask}&after={first['more']}").json()
     assert [line["number"] for line in rest["lines"]] == [2 * searching.PAGE + 2] and rest["more"] is None
     assert rita.get(f"{story.at}/{run.id}/log/search?words=nowhere").json() == {"lines": [], "more": None}
+
+
+def test_a_stream_says_what_looks_wrong_and_unsays_it(
+    session: Session, story: stories.Story, rita: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "POLL", 0.01)
+    monkeypatch.setattr(noticing, "EVERY", 0.0)
+    run = story.start()
+    run.started_at = now()
+    say(session, run, 1, **metric(1, 1.0))
+    then = iter([
+        lambda: say(session, run, 2, **metric(2, None)),
+        lambda: say(session, run, 3, **metric(2, 0.5)),  # a resumed run says the step again
+        lambda: stories.end(session, run),
+    ])  # fmt: skip
+    glance = live.glance
+
+    def look(run_id: int, after: int) -> live.Glance:
+        seen = glance(run_id, after)
+        next(then, lambda: None)()
+        return seen
+
+    monkeypatch.setattr(live, "glance", look)
+    lines = rita.get(f"{story.at}/{run.id}/events").text.splitlines()
+    odd = [lines[place + 1] for place, line in enumerate(lines) if line == "event: odd"]
+    assert odd == ['data: {"notes":[]}', 'data: {"notes":["loss was not a finite number."]}', 'data: {"notes":[]}']
 
 
 def test_viewers_of_a_run_share_looks_and_each_is_told_all_of_it_once(

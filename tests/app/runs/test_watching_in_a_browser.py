@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from playwright.sync_api import Browser, expect
 from sqlalchemy.orm import Session
 
@@ -66,3 +68,24 @@ def test_a_researcher_looks_closer_at_a_run(session: Session, browser: Browser, 
     expect(page.locator("#log-words")).to_have_text("Nothing in the log says that.")
     assert not problems
     context.close()
+
+
+def test_what_looks_wrong_appears_while_it_is_watched_in_the_viewer_s_language(
+    session: Session, browser: Browser, address: str
+) -> None:
+    story = stories.begin(session)
+    run = story.start()
+    run.claimed_by, run.claimed_at, run.heartbeat_at, run.started_at = "w", now(), now(), now()
+    say(session, run, 1, **metric(1, 3.0))
+    secret = sign_in(session, story.seat.user.email, cast.PASSWORD)
+    session.commit()
+    with closing(browser.new_context(locale="zh-CN")) as context:
+        context.add_cookies([{"name": COOKIE, "value": secret, "url": address}])
+        page = context.new_page()
+        page.goto(f"{address}{story.at}/{run.id}")
+        expect(page.locator("#curves figure")).to_have_count(1)
+        expect(page.locator("#odd .said")).to_have_count(0)
+        say(session, run, 2, **metric(2, None))
+        say(session, run, 3, "note", level="warning", text="resumed after step 1")
+        expect(page.locator("#odd .said")).to_contain_text("loss 不是有限数")
+        expect(page.locator("#notes")).to_contain_text("已从第 1 步之后继续")
