@@ -60,6 +60,8 @@ WORDS = {
     "dataset.exported": N_("downloaded a dataset"),
     "table.exported": N_("downloaded a table"),
     "log.exported": N_("downloaded the log"),
+    "chain.started": N_("started a chain of runs"),
+    "sweep.started": N_("started a sweep of runs"),
     "run.started": N_("started a run"),
     "run.resumed": N_("let a run go on"),
     "run.cancelled": N_("cancelled a run"),

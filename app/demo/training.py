@@ -8,7 +8,9 @@ from typing import Any
 from app.core.db import Session
 from app.datasets import actions as datasets
 from app.projects.guard import Seat
-from app.runs import actions as runs
+from app.runs import groups
+from app.runs.group_tables import CHAIN
+from app.runs.planning import Plan, planned
 from app.runs.tables import Run
 
 DATASET_NAME = "first half"
@@ -35,16 +37,18 @@ CONFIGS: dict[str, dict[str, Any]] = {
 
 
 def queue_runs(session: Session, seat: Seat, base: Path) -> list[Run]:
-    """Freeze what is accepted and start a run of each recipe on it; one that reads another's output waits for it."""
+    """Freeze what is accepted and start a chain on it, a run of each recipe."""
     dataset = datasets.freeze(session, seat, DATASET_NAME, HELD_OUT_SHARE).id
 
-    def start(recipe: str, name: str, trains: bool = False, **inputs: int) -> Run:
+    def plan(recipe: str, name: str, trains: bool = False, **inputs: Plan) -> Plan:
         config = {**CONFIGS[recipe], **({"base": str(base)} if trains else {})}
-        return runs.start(session, seat, recipe=recipe, name=name, config=config, inputs={"dataset": dataset, **inputs})
+        return planned(session, seat, recipe, name, config, {"dataset": dataset, **inputs})
 
-    expand = start("expand", "Expand a few reasons with the tiny model", trains=True)
-    reward = start("reward", "Tiny reward model from human reasons", trains=True)
-    score = start("score", "Margins by the tiny reward model", reward=reward.id)
-    policy = start("mm_dpo", "Tiny policy aligned with MM-DPO", trains=True, scores=score.id)
-    evaluate = start("evaluate", "Tiny policy against its base", policy=policy.id, reward=reward.id)
-    return [expand, reward, score, policy, evaluate]
+    expand = plan("expand", "Expand a few reasons with the tiny model", trains=True)
+    reward = plan("reward", "Tiny reward model from human reasons", trains=True)
+    score = plan("score", "Margins by the tiny reward model", reward=reward)
+    policy = plan("mm_dpo", "Tiny policy aligned with MM-DPO", trains=True, scores=score)
+    evaluate = plan("evaluate", "Tiny policy against its base", policy=policy, reward=reward)
+    steps = [expand, reward, score, policy, evaluate]
+    groups.begin(session, seat, CHAIN, "From reasons to a tiny policy", {"approve": False}, steps)
+    return [step.run for step in steps if step.run]

@@ -15,6 +15,7 @@ from app.core.language import gettext as _
 from app.core.language import told
 from app.projects.guard import Seat
 from app.runs import endings, limits, planning, queries
+from app.runs.group_tables import RunGroup
 from app.runs.refusals import NotResumable, RunEnded
 from app.runs.tables import Approval, Cancellation, Critique, Run
 
@@ -38,9 +39,10 @@ def start(
     return begin(session, seat, plan)
 
 
-def begin(session: Session, seat: Seat, plan: planning.Plan) -> Run:
+def begin(session: Session, seat: Seat, plan: planning.Plan, group: RunGroup | None = None) -> Run:
     """The run of a plan, offered to the trainers."""
     run = planning.run_of(seat, plan)
+    run.group = group
     session.add(run)
     session.flush()
     audit(session, seat.user, "run.started", f"run {run.id}", seat.project.id, recipe=run.recipe)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
 
 from app.accounts.log import audit
 from app.core.db import Session
@@ -14,7 +15,7 @@ from app.core.language import gettext as _
 from app.projects.guard import Seat
 from app.runs import queries
 from app.runs.claims import free_runs
-from app.runs.tables import Run
+from app.runs.tables import Run, RunInput
 
 LOW, NORMAL, HIGH = -1, 0, 1
 PRIORITIES = {HIGH: N_("first"), NORMAL: N_("as usual"), LOW: N_("last")}
@@ -45,9 +46,19 @@ def in_order(session: Session) -> list[Run]:
     Without this a sweep of a hundred runs would keep everybody else waiting.
     """
     use = _use().subquery()
-    query = sa.select(Run).where(free_runs()).outerjoin(use, use.c.user == Run.created_by)
+    query = sa.select(Run).where(free_runs(), ~_stopped()).outerjoin(use, use.c.user == Run.created_by)
     turn = [Run.priority.desc(), sa.func.coalesce(use.c.running, 0), sa.func.coalesce(use.c.seconds, 0.0), Run.id]
     return list(session.scalars(query.order_by(*turn).limit(LOOKED_AT)))
+
+
+def _stopped() -> sa.ColumnElement[bool]:
+    """Steps of a chain behind one that ended badly: they would fill the places that are looked at, for ever."""
+    earlier = aliased(Run)
+    bad = sa.or_(
+        earlier.failure.is_not(None), earlier.exit_code != 0, earlier.exit_code.is_(None), earlier.cancellation.has()
+    )
+    read = sa.select(RunInput.id).join(earlier, RunInput.from_run_id == earlier.id).where(RunInput.run_id == Run.id)
+    return read.where(earlier.ended_at.is_not(None), bad).exists()
 
 
 def _use() -> sa.Select[int, int, float]:

@@ -149,11 +149,16 @@ def offers(session: Session) -> list[int]:
 
 def _lost_input(run: Run) -> str | None:
     for each in run.inputs:
-        if each.from_run and queries.state_of(each.from_run) in ENDS:
+        if each.from_run and queries.state_of(each.from_run) in ENDS and not _chained(run, each.from_run):
             said = {"role": kinds.label_of(each.role), "id": each.from_run.id, "name": each.from_run.name}
             how = plain(ENDS[queries.state_of(each.from_run)], **said)
             return failures.line("InputLost", how, f"inputs/{each.role}")
     return None
+
+
+def _chained(run: Run, earlier: Run) -> bool:
+    """A chain keeps its later steps, so that it can go on where it stopped."""
+    return run.group_id is not None and run.group_id == earlier.group_id
 
 
 ENDS = {

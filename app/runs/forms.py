@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.core.db import Session
@@ -21,6 +21,12 @@ from ml import config as recipes
 
 INPUT = "input-"
 """What the names of input fields begin with."""
+
+VARY, VALUES = "vary-", "values-"
+"""What the names of a sweep's rows begin with."""
+VARIED_AT_MOST = 3
+OTHER = {"recipe", "name", "instead", "max_hours"}
+"""Names of a form that are no field of the recipe."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,12 @@ class Form:
     choices: dict[str, list[Choice]] = field(default_factory=dict)
     estimate: str = ""
     max_hours: str = ""
+    prefix: str = ""
+    """What stands before every name where several forms are one."""
+    instead: str = ""
+    """The step of a chain whose place the run takes."""
+    varied: tuple[tuple[str, str], ...] = (("", ""),) * VARIED_AT_MOST
+    """A sweep's fields with their values as written."""
 
     def groups(self) -> list[tuple[str, list[recipes.FieldSpec]]]:
         """The recipe's fields by group, in the order of groups."""
@@ -70,7 +82,7 @@ class Form:
 
     def place(self, name: str) -> str:
         """The id of the element that holds what a fault is about."""
-        return f"{INPUT}{name}" if self.kind.role(name) else name
+        return f"{self.prefix}{INPUT}{name}" if self.kind.role(name) else f"{self.prefix}{name}"
 
     def error(self, name: str) -> str:
         """What is wrong with a field, for the words beneath it."""
@@ -88,12 +100,14 @@ def fresh(recipe: str, preset: str) -> Form:
     return Form(kind, "", values, {})
 
 
-def like(run: Run) -> Form:
-    """The form of an earlier run."""
+def like(run: Run, instead: int = 0) -> Form:
+    """The form of an earlier run; `instead` says that it shall take that run's place in its chain."""
     inputs = {each.role: each.dataset_id or each.from_run_id or 0 for each in run.inputs}
     hours = f"{run.max_hours:g}" if run.max_hours else ""
     values = _defaults(run.recipe) | run.config
-    return Form(KINDS[run.recipe], f"{run.name} again"[:120], values, inputs, max_hours=hours)
+    return Form(
+        KINDS[run.recipe], f"{run.name} again"[:120], values, inputs, max_hours=hours, instead=str(instead or "")
+    )
 
 
 def sent(form: Mapping[str, str], refusal: Refusal | None = None) -> Form:
@@ -103,16 +117,37 @@ def sent(form: Mapping[str, str], refusal: Refusal | None = None) -> Form:
     values |= {spec.name: spec.name in form for spec in recipes.fields_of(kind.recipe) if spec.kind == "bool"}
     chosen = {name.removeprefix(INPUT): text for name, text in form.items() if name.startswith(INPUT)}
     inputs = {role: int(text) for role, text in chosen.items() if text.isdecimal() and len(text) < 18}
-    return Form(kind, form.get("name", ""), values, inputs, refusal, max_hours=form.get("max_hours", ""))
+    return Form(
+        kind,
+        form.get("name", ""),
+        values,
+        inputs,
+        refusal,
+        instead=form.get("instead", ""),
+        varied=varied_of(form),
+        max_hours=form.get("max_hours", ""),
+    )
+
+
+def varied_of(form: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """The rows of a sweep as they were written, empty ones too."""
+    rows = [
+        (form.get(f"{VARY}{row}", ""), form.get(f"{VALUES}{row}", "").strip()) for row in range(1, VARIED_AT_MOST + 1)
+    ]
+    return tuple(rows)
 
 
 def _defaults(recipe: str) -> dict[str, Any]:
     return {spec.name: spec.default for spec in recipes.fields_of(recipe)}
 
 
-def plan(session: Session, seat: Seat, form: Mapping[str, str]) -> planning.Plan:
-    """What the form asks for. Raises NotFound, UnknownRecipe; BadConfig, WrongInput and what `planning.planned` raises,
-    alone or together as SeveralFaults.
+def plan(
+    session: Session, seat: Seat, form: Mapping[str, str], before: Mapping[str, planning.Plan] | None = None
+) -> planning.Plan:
+    """What the form asks for; inputs that it leaves open are read from the plans `before`, by recipe.
+
+    Raises NotFound, UnknownRecipe; BadConfig, WrongInput and what `planning.planned` raises, alone or together as
+    SeveralFaults.
     """
     kind = planning.kind_of(form.get("recipe", ""))
     faults = Faults()
@@ -120,7 +155,9 @@ def plan(session: Session, seat: Seat, form: Mapping[str, str]) -> planning.Plan
         config_of(kind, form)
     wrong = {each.where for each in faults.found}
     config = config_of(kind, {name: text for name, text in form.items() if name not in wrong})
-    inputs: dict[str, int] = {}
+    inputs: dict[str, int | planning.Plan] = {
+        role.name: before[role.recipe] for role in kind.roles if before and role.recipe in before and role.read(config)
+    }
     for name, text in form.items():
         if name.startswith(INPUT) and text:
             with faults.gathered():
@@ -136,8 +173,8 @@ def plan(session: Session, seat: Seat, form: Mapping[str, str]) -> planning.Plan
 
 def config_of(kind: Kind, form: Mapping[str, str]) -> recipes.Config:
     """The form's config. Raises BadConfig naming the field, or SeveralFaults."""
-    other = {"recipe", "name", "max_hours"}
-    strings = {name: text for name, text in form.items() if name not in other and not name.startswith(INPUT)}
+    other = (INPUT, VARY, VALUES)
+    strings = {name: text for name, text in form.items() if name not in OTHER and not name.startswith(other)}
     try:
         return recipes.from_form(kind.recipe, strings)
     except recipes.ConfigError as problem:
@@ -152,21 +189,21 @@ def _number(role: str, text: str) -> int:
 
 def with_choices(session: Session, seat: Seat, form: Form) -> Form:
     """The form with what can be chosen; where nothing is chosen yet, the newest that is there."""
-    choices = {role.name: _choices(session, seat, role) for role in form.kind.roles}
+    found = {role.name: choices(session, seat, role) for role in form.kind.roles}
     inputs = dict(form.inputs)
     if form.refusal is None and not inputs:
         # Expanded critiques hold a run until someone has approved them: not chosen for a run that learns none.
         unasked = set() if form.values.get("critiques") == "expanded" else {"critiques"}
-        inputs = {name: found[0].id for name, found in choices.items() if found and name not in unasked}
+        inputs = {name: there[0].id for name, there in found.items() if there and name not in unasked}
     estimate = ""
-    if (dataset_id := inputs.get("dataset")) in [each.id for each in choices.get("dataset", [])]:
+    if (dataset_id := inputs.get("dataset")) in [each.id for each in found.get("dataset", [])]:
         estimate = estimate_of(form.kind, form.values, dataset_id or 0)
     if form.kind.brings:
         estimate = estimate_of_samples(samples.count(session, samples.matching(seat, samples.Filters())))
-    return Form(form.kind, form.name, form.values, inputs, form.refusal, choices, estimate, form.max_hours)
+    return replace(form, inputs=inputs, choices=found, estimate=estimate)
 
 
-def _choices(session: Session, seat: Seat, role: Role) -> list[Choice]:
+def choices(session: Session, seat: Seat, role: Role) -> list[Choice]:
     if not role.recipe:
         return [
             Choice(

@@ -35,6 +35,8 @@ class Role:
     label: str
     recipe: str = ""
     needed: Callable[[Config], bool] = lambda config: True
+    read: Callable[[Config], bool] = lambda config: True
+    """Whether a step of a chain takes it from an earlier one, where nothing else is chosen."""
 
 
 def _learns_expanded(config: Config) -> bool:
@@ -45,16 +47,20 @@ def _scales_beta(config: Config) -> bool:
     return getattr(config, "objective", "") == "mm_dpo" and getattr(config, "margins", "reward") == "reward"
 
 
+def _given(config: Config) -> bool:
+    return getattr(config, "critiques", "") == "given"
+
+
 def _never(config: Config) -> bool:
     return False
 
 
 DATASET = Role("dataset", N_("Dataset"))
-CRITIQUES = Role("critiques", N_("Expanded critiques"), "expand", _learns_expanded)
-GIVEN = Role("critiques", N_("Expanded critiques"), "expand", _never)
+CRITIQUES = Role("critiques", N_("Expanded critiques"), "expand", _learns_expanded, _learns_expanded)
+GIVEN = Role("critiques", N_("Expanded critiques"), "expand", _never, _given)
 REWARD = Role("reward", N_("Reward model"), "reward")
 JUDGE = Role("reward", N_("Reward model as judge"), "reward", _never)
-SCORES = Role("scores", N_("Scored pairs"), "score", _scales_beta)
+SCORES = Role("scores", N_("Scored pairs"), "score", _scales_beta, _scales_beta)
 POLICY = Role("policy", N_("Aligned policy"), "mm_dpo")
 
 Finish = Callable[[Session, Run, Path], None]
@@ -176,6 +182,15 @@ def keep_critiques(session: Session, run: Run, folder: Path) -> None:
     rows = [_critique(run.id, dataset_id, line) for line in read_jsonl(folder / "output" / "critiques.jsonl")]
     for start in range(0, len(rows), BATCH):
         session.execute(insert(Critique).values(rows[start : start + BATCH]).on_conflict_do_nothing())
+    if run.group is not None and run.group.settings.get("approve"):
+        _approve_unread(session, run)
+
+
+def _approve_unread(session: Session, run: Run) -> None:
+    """Whoever started the chain takes every critique, as they chose there; what was answered stays as it is."""
+    theirs = sa.select(Critique.id, sa.literal(run.created_by), sa.true()).where(Critique.run_id == run.id)
+    statement = insert(Approval).from_select(["critique_id", "user_id", "approved"], theirs)
+    session.execute(statement.on_conflict_do_nothing())
 
 
 def _critique(run_id: int, dataset_id: int | None, line: dict[str, Any]) -> dict[str, Any]:

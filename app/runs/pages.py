@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Form, Header, Path, Query, Request
+from fastapi import APIRouter, Form, Header, Path, Query, Request
 from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 from pydantic import Field
 
@@ -23,6 +23,8 @@ from app.runs import (
     following,
     following_pages,
     forms,
+    group_pages,
+    groups,
     lineage,
     live,
     noticing,
@@ -41,6 +43,7 @@ router = APIRouter(prefix="/projects/{slug}/runs")
 router.include_router(comparison_pages.router)
 router.include_router(checkpoint_pages.router)
 router.include_router(worker_pages.router)
+router.include_router(group_pages.router)
 router.include_router(watching_pages.router)
 router.include_router(following_pages.router)
 TELLERS.append(uses.uses_of)
@@ -50,14 +53,6 @@ Number = Annotated[int, Query(ge=0, lt=2**63)]
 RunId = Annotated[int, Path(ge=1, lt=2**63)]
 Key = Annotated[int, Field(ge=1, lt=2**63)]
 RUN = "/{run_id:int}"
-
-
-async def fields(request: Request) -> dict[str, str]:
-    """A form's fields as text; the recipe decides which there are."""
-    return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
-
-
-Fields = Annotated[dict[str, str], Depends(fields)]
 
 
 @router.get("")
@@ -80,9 +75,16 @@ def list_page(request: Request, session: Db, seat: Overseer, before: Number = 0)
 
 @router.get("/new")
 def new_page(
-    request: Request, session: Db, seat: Researcher, recipe: Line = "reward", preset: Line = "", like: Number = 0
+    request: Request,
+    session: Db,
+    seat: Researcher,
+    recipe: Line = "reward",
+    preset: Line = "",
+    like: Number = 0,
+    instead: Number = 0,
 ) -> Response:
-    form = forms.like(queries.run(session, seat, like)) if like else forms.fresh(recipe, preset)
+    earlier = like or instead
+    form = forms.like(queries.run(session, seat, earlier), instead) if earlier else forms.fresh(recipe, preset)
     return _form(request, session, seat, form)
 
 
@@ -98,9 +100,11 @@ def estimate(request: Request, session: Db, seat: Researcher) -> Response:
 
 
 @router.post("")
-def start(request: Request, session: Db, seat: Researcher, form: Fields) -> Response:
+def start(request: Request, session: Db, seat: Researcher, form: group_pages.Fields) -> Response:
     try:
-        run = actions.begin(session, seat, forms.plan(session, seat, form))
+        plan = forms.plan(session, seat, form)
+        instead = form.get("instead")
+        run = groups.replace(session, seat, instead, plan) if instead else actions.begin(session, seat, plan)
     except Invalid as refusal:
         if wants_json(request) or form.get("recipe") not in KINDS:
             raise

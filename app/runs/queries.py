@@ -46,6 +46,7 @@ def run(session: Session, seat: Seat, run_id: int) -> Run:
         sa.select(Run)
         .options(
             joinedload(Run.author),
+            joinedload(Run.group),
             joinedload(Run.cancellation).joinedload(Cancellation.user),
             selectinload(Run.inputs).joinedload(RunInput.dataset),
             selectinload(Run.inputs).joinedload(RunInput.from_run).joinedload(Run.cancellation),
@@ -89,7 +90,7 @@ def runs(session: Session, seat: Seat, before: int = 0) -> list[Run]:
     """A page of the project's runs and one more, newest first."""
     query = (
         sa.select(Run)
-        .options(joinedload(Run.author), joinedload(Run.cancellation))
+        .options(joinedload(Run.author), joinedload(Run.cancellation), joinedload(Run.group))
         .where(Run.project_id == seat.project.id)
     )
     query = query.where(Run.id < before) if before else query
@@ -208,9 +209,19 @@ def waits_for(session: Session, one: Run) -> list[str]:
     for each in one.inputs:
         if each.from_run is None:
             continue
+        state = state_of(each.from_run)
         if each.from_run.ended_at is None:
             found.append(
                 _("Run %(id)s, “%(name)s”, has to finish first.", id=each.from_run.id, name=each.from_run.name)
+            )
+        elif state in (FAILED, CANCELLED):
+            found.append(
+                _(
+                    "It stopped at run %(id)s, “%(name)s”, which %(ended)s.",
+                    id=each.from_run.id,
+                    name=each.from_run.name,
+                    ended=_("failed") if state == FAILED else _("was cancelled"),
+                )
             )
         elif each.role == "critiques" and (open_ones := answers(session, each.from_run.id)["unanswered"]):
             found.append(

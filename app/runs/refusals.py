@@ -81,6 +81,22 @@ class NoApprovedCritiques(Invalid):
     """Nobody approved any of the expanded critiques."""
 
 
+class TooFewSteps(Invalid):
+    """One step is a run, not a chain."""
+
+
+class NothingVaried(Invalid):
+    """A sweep whose fields have one value each."""
+
+
+class TooManyPoints(Invalid):
+    """A sweep's grid is larger than anybody would want to wait for."""
+
+
+class GroupEnded(Conflict):
+    """Every run of the group is over, or none of them failed: there is nothing to stop or to go on with."""
+
+
 class RunEnded(Conflict):
     """The run is over; there is nothing to cancel."""
 

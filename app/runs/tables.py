@@ -12,6 +12,7 @@ from app.accounts.tables import User
 from app.core.db import Base, Id, Moment
 from app.datasets.tables import Dataset
 from app.runs.following_tables import Following as Following  # its table belongs to this room
+from app.runs.group_tables import RunGroup
 from app.runs.registry_tables import CheckpointDeletion, Promotion, Push
 from app.runs.worker_tables import Worker as Worker  # its table belongs to this room
 
@@ -47,6 +48,8 @@ class Run(Base):
     """The named error that ended it, in one sentence."""
     result: Mapped[dict[str, Any] | None]
     log_tail: Mapped[str] = mapped_column(default="")
+    group_id: Mapped[int | None] = mapped_column(sa.ForeignKey("run_groups.id"), index=True)
+    group: Mapped[RunGroup | None] = relationship()
     author: Mapped[User] = relationship()
     inputs: Mapped[list[RunInput]] = relationship(
         foreign_keys="RunInput.run_id", back_populates="run", order_by="RunInput.id"

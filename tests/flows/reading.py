@@ -160,6 +160,9 @@ READERS: dict[str, list[tuple[str, Way]]] = {
         (f"{AT}/runs/new", "/projects/demo/runs/new?recipe=mm_dpo"),
         (f"{AT}/runs/{{run_id}}", "/projects/demo/runs/4"),
         (f"{AT}/runs/comparison", "/projects/demo/runs/comparison?ids=2,3,4,5"),
+        (f"{AT}/runs/chains/new", "/projects/demo/runs/chains/new?preset=tiny"),
+        (f"{AT}/runs/groups", "/projects/demo/runs/groups"),
+        (f"{AT}/runs/groups/{{group_id}}", "/projects/demo/runs/groups/1"),
         (f"{AT}/runs/workers", "/projects/demo/runs/workers"),
         (f"{AT}/runs/checkpoints", "/projects/demo/runs/checkpoints"),
         (f"{AT}/runs/checkpoints/retention", "/projects/demo/runs/checkpoints/retention"),
@@ -173,7 +176,7 @@ READERS: dict[str, list[tuple[str, Way]]] = {
 """Who reads which pages (nobody is signed in under ""), and where: an address, or how to come to one."""
 
 NO_PAGES = re.compile(
-    r"^/(api|language)/|\.(csv|jsonl)$|/(media/.*|download|events|log|log/search|history|estimate|curves|rules/progress)$|^/(healthz|readyz|metrics)$"
+    r"^/(api|language)/|\.(csv|jsonl)$|/(media/.*|download|events|log|log/search|history|estimate|curves|rules/progress|groups/[^/]+/state)$|^/(healthz|readyz|metrics)$"
 )
 """Routes that answer with data, files, streams and parts of pages."""
 WITH_A_PROVIDER = {

@@ -188,6 +188,15 @@ GET    /projects/{slug}/runs/estimate                              researcher
 POST   /projects/{slug}/runs/following                             overseer
 POST   /projects/{slug}/runs/following/ending                      overseer
 GET    /projects/{slug}/runs/comparison                            overseer
+GET    /projects/{slug}/runs/chains/new                            researcher
+GET    /projects/{slug}/runs/chains/estimate                       researcher
+POST   /projects/{slug}/runs/chains                                researcher
+POST   /projects/{slug}/runs/sweeps                                researcher
+GET    /projects/{slug}/runs/groups                                overseer
+GET    /projects/{slug}/runs/groups/{group_id:int}                 overseer    200 · 404
+GET    /projects/{slug}/runs/groups/{group_id:int}/state           overseer    200 · 404
+POST   /projects/{slug}/runs/groups/{group_id:int}/cancellation    researcher  409 · 404
+POST   /projects/{slug}/runs/groups/{group_id:int}/resumption      researcher  303 · 404
 GET    /projects/{slug}/runs/comparison/curves                     overseer
 GET    /projects/{slug}/runs/checkpoints                           overseer
 GET    /projects/{slug}/runs/checkpoints/retention                 researcher

@@ -26,7 +26,8 @@ from app.projects import queries
 from app.projects.guard import Seat
 from app.projects.tables import Membership, Project
 from app.runs import actions as runs
-from app.runs.tables import Checkpoint
+from app.runs.group_tables import RunGroup
+from app.runs.tables import Checkpoint, Run
 from app.samples import pieces, renditions, staging
 from app.tasks import actions as tasks
 from app.tasks import flags, gold, people
@@ -119,6 +120,7 @@ def _fill(session: Session, project: Project, author: User) -> tuple[Ids, Ids, d
         "dataset_id": dataset.id,
         "run_id": run_id,
         "checkpoint_id": _checkpoint(session, run_id),
+        "group_id": _group(session, seats["researcher"], run_id),
         "token": _upload(seats["admin"]),
         "pieces_token": pieces.begin(seats["admin"], pieces.About(name="some.jsonl", size=9))[0],
         "place": 0,
@@ -148,6 +150,15 @@ def _ended_run(session: Session, seat: Seat, dataset_id: int) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "log.txt").write_text("step 1\n")
     return run.id
+
+
+def _group(session: Session, seat: Seat, run_id: int) -> int:
+    """A sweep of the one run."""
+    row = RunGroup(project_id=seat.project.id, kind="sweep", name="a sweep", settings={}, created_by=seat.user.id)
+    session.add(row)
+    session.flush()
+    session.get_one(Run, run_id).group_id = row.id
+    return row.id
 
 
 def _checkpoint(session: Session, run_id: int) -> int:
