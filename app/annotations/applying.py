@@ -28,6 +28,11 @@ def change_rules(session: Session, author: User, project: Project, rules: Rules)
     project.review_rules = rules.model_dump()
     session.flush()
     audit(session, author, "project.review_rules", f"project {project.id}", project.id, **rules.model_dump())
+    return apply_again(session, author, project)
+
+
+def apply_again(session: Session, author: User, project: Project) -> RuleChange:
+    """The rules as they stand over everything without a person's verdict: what they go by has changed."""
     older = sa.update(RuleChange).where(RuleChange.project_id == project.id, RuleChange.ended_at.is_(None))
     session.execute(older.values(ended_at=now()).execution_options(synchronize_session="fetch"))
     judged = sa.select(sa.func.count(sa.distinct(Annotation.sample_id))).where(Annotation.project_id == project.id)

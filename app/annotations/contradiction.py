@@ -19,7 +19,7 @@ from app.annotations.tables import Annotation
 from app.core.db import Session
 from app.projects.guard import Seat
 from app.samples import assessments
-from app.samples.tables import Assessment
+from app.samples.tables import Assessment, Offer
 
 STRONG = 0.75
 """From here on an annotation is marked: three to one against its average pair."""
@@ -69,6 +69,7 @@ class Second(NamedTuple):
     run: int
     replies: list[Assessed]
     against: Contradiction | None
+    uncertainty: float | None
 
 
 def beside(session: Session, seat: Seat, annotation: Annotation, shown: Sequence[Reply]) -> Second | None:
@@ -81,7 +82,8 @@ def beside(session: Session, seat: Seat, annotation: Annotation, shown: Sequence
     rewards = {response: each.reward for response, each in given.items()}
     order = sorted((rewards[reply.id] for reply in shown if reply.id in rewards), reverse=True)
     replies = [_assessed(reply, given[reply.id], order) for reply in shown if reply.id in given]
-    return Second(offered.run_id, replies, of(annotation.latest.content["ranking"], rewards))
+    unsure = assessments.uncertainty(session, offered, annotation.sample_id)
+    return Second(offered.run_id, replies, of(annotation.latest.content["ranking"], rewards), unsure)
 
 
 def _assessed(reply: Reply, each: Assessment, order: list[float]) -> Assessed:
@@ -95,9 +97,20 @@ def _may_annotate(session: Session, seat: Seat, annotation: Annotation) -> bool:
     return not session.scalar(sa.select(own))
 
 
-def expression(run_id: int) -> sa.ColumnElement[float]:
-    """The same figure in SQL, of the outer query's annotation; null where `of` gives None."""
-    return sa.literal_column(f"({_SQL.replace(':run', str(int(run_id)))})", sa.Float)
+def expression(run_id: int | None = None) -> sa.ColumnElement[float]:
+    """The same figure in SQL, of the outer query's annotation; null where `of` gives None.
+
+    run_id: by which run; without it, by the one that is offered to the reviewers of the annotation's project.
+    """
+    run = _STANDING if run_id is None else str(int(run_id))
+    return sa.literal_column(f"({_SQL.replace(':run', run)})", sa.Float)
+
+
+def is_strong(run_id: int) -> sa.ColumnElement[bool]:
+    return expression(run_id) >= STRONG
+
+
+_STANDING = "(SELECT run_id FROM offers WHERE project_id = annotations.project_id AND withdrawn_at IS NULL)"
 
 
 _SQL = """
@@ -116,7 +129,6 @@ WHERE said.annotation_id = annotations.id AND one.place < two.place
 """
 
 
-def order_of(session: Session, project_id: int) -> Any:
+def order_of(offered: Offer | None) -> Any:
     """What `looking` orders by, most contradicted first; −1 where nothing is known."""
-    offered = assessments.standing(session, project_id)
     return sa.literal(-1.0) if offered is None else sa.func.coalesce(expression(offered.run_id), -1.0)

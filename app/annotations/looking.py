@@ -9,30 +9,35 @@ from urllib.parse import urlencode
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased, joinedload, selectinload
 
-from app.annotations.contradiction import STRONG, order_of
+from app.annotations.contradiction import STRONG, is_strong, order_of
 from app.annotations.disagreement import level
 from app.annotations.selecting import NOTHING, is_flagged
 from app.annotations.tables import BY_RULE, STATES, Annotation, Disagreement, Review, Revision, Waiting
 from app.core.db import Session
 from app.core.language import N_
 from app.projects.guard import Seat
-from app.samples.tables import Sample
+from app.samples import assessments
+from app.samples.tables import Offer, Sample, Uncertainty
 
 PAGE = 50
 State = Literal[
     "waiting", "unselected", "accepted", "by_rule", "corrected", "returned", "rejected", "adjudicated", "set_aside"
 ]
-Order = Literal["oldest", "newest", "disagreement", "contradiction"]
+Order = Literal["oldest", "newest", "disagreement", "contradiction", "uncertainty"]
+MODEL = "model"
+"""Among the flags: what the offered reward model contradicts strongly."""
 WORDS: dict[str, str] = {"unselected": N_("not selected"), "by_rule": BY_RULE, "set_aside": N_("set aside")}
 """States whose name in addresses is not what people read."""
 
 _apart = sa.func.coalesce(Disagreement.value, -1.0)
 """Samples that only one person judged come last."""
+_unsure = sa.func.coalesce(Uncertainty.value, -1.0)
+"""So do samples that the reward model has not scored."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """Filters and order. flag: a kind of flag, or "any"; why: a rule that selected it; above: least disagreement."""
+    """Filters and order. flag: a kind, "any" or MODEL; why: a rule that selected it; above: least disagreement."""
 
     state: State = "waiting"
     order: Order = "oldest"
@@ -79,6 +84,8 @@ class Line(NamedTuple):
     disagreement: float | None
     contradiction: float
     """By the reward model that is offered; −1 where it has no opinion."""
+    uncertainty: float
+    """Of that model between the sample's responses; −1 where it scored fewer than two."""
     why: list[str]
     order: Order
 
@@ -93,7 +100,8 @@ class Line(NamedTuple):
     @property
     def place(self) -> Place:
         apart = -1.0 if self.disagreement is None else self.disagreement
-        return Place(self.contradiction if self.order == "contradiction" else apart, self.annotation.id)
+        values = {"contradiction": self.contradiction, "uncertainty": self.uncertainty}
+        return Place(values.get(self.order, apart), self.annotation.id)
 
 
 def lines(session: Session, seat: Seat, look: Look, after: Place | None = None, limit: int = PAGE) -> list[Line]:
@@ -104,28 +112,28 @@ def lines(session: Session, seat: Seat, look: Look, after: Place | None = None, 
         .where(others.sample_id == Annotation.sample_id, others.id != Annotation.id)
         .scalar_subquery()
     )
-    against = order_of(session, seat.project.id)
-    value = against if look.order == "contradiction" else _apart
-    query = (
-        _after(_looked_for(seat, look), look.order, value, after).order_by(*_ordered(look.order, value)).limit(limit)
-    )
+    offered = assessments.standing(session, seat.project.id)
+    value = _value(look.order, offered)
+    query = _after(_looked_for(seat, look, offered), look.order, value, after)
+    query = query.order_by(*_ordered(look.order, value)).limit(limit)
     whole = [
         joinedload(Annotation.user),
         joinedload(Annotation.sample).selectinload(Sample.media),
         selectinload(Annotation.revisions).joinedload(Revision.review),
     ]
-    columns = (Annotation, beside, Disagreement.value, against, _why(look))
+    columns = (Annotation, beside, Disagreement.value, order_of(offered), _unsure, _why(look))
     rows = session.execute(query.with_only_columns(*columns).options(*whole))
-    return [Line(each, many, apart, against, why, look.order) for each, many, apart, against, why in rows]
+    return [Line(each, *figures, why, look.order) for each, *figures, why in rows]
 
 
 def following(session: Session, seat: Seat, look: Look, annotation: Annotation) -> int | None:
     """The next one after an annotation that the seat may judge, going round to the start."""
-    value = order_of(session, seat.project.id) if look.order == "contradiction" else _apart
+    offered = assessments.standing(session, seat.project.id)
+    value = _value(look.order, offered)
     at = sa.select(value).select_from(Annotation).where(Annotation.id == annotation.id)
-    own = session.scalar(at.outerjoin(Disagreement, Disagreement.sample_id == Annotation.sample_id))
+    own = session.scalar(_with_figures(at, offered))
     place = Place(-1.0 if own is None else own, annotation.id)
-    query = _looked_for(seat, look).with_only_columns(Annotation.id)
+    query = _looked_for(seat, look, offered).with_only_columns(Annotation.id)
     query = query.where(Annotation.user_id != seat.user.id, Annotation.id != annotation.id)
     query = query.order_by(*_ordered(look.order, value)).limit(1)
     ahead: int | None = session.scalar(_after(query, look.order, value, place))
@@ -158,7 +166,12 @@ def counts(session: Session, project_id: int) -> dict[str, int]:
     return {"waiting": waiting, "unselected": unselected, **{name: decided.get(name, 0) for name in names}}
 
 
-def _looked_for(seat: Seat, look: Look) -> sa.Select[*tuple[Any, ...]]:
+def _value(order: Order, offered: Offer | None) -> Any:
+    """What an order goes by, the greatest first."""
+    return {"contradiction": order_of(offered), "uncertainty": _unsure}.get(order, _apart)
+
+
+def _looked_for(seat: Seat, look: Look, offered: Offer | None) -> sa.Select[*tuple[Any, ...]]:
     query: sa.Select[*tuple[Any, ...]] = sa.select(Annotation)
     if look.state in ("waiting", "unselected"):
         chosen = Waiting.why != NOTHING if look.state == "waiting" else Waiting.why == NOTHING
@@ -166,8 +179,15 @@ def _looked_for(seat: Seat, look: Look) -> sa.Select[*tuple[Any, ...]]:
         query = query.where(Waiting.project_id == seat.project.id, chosen)
     else:
         query = _decided(query, seat.project.id).where(_in_state(look.state))
+    return _narrowed(_with_figures(query, offered), look, offered)
+
+
+def _with_figures(query: sa.Select[*tuple[Any, ...]], offered: Offer | None) -> sa.Select[*tuple[Any, ...]]:
+    """Beside each annotation, how far people are apart over its sample, and how unsure the reward model is of it."""
+    run = offered.run_id if offered else None
+    unsure = sa.and_(Uncertainty.run_id == run, Uncertainty.sample_id == Annotation.sample_id)
     query = query.outerjoin(Disagreement, Disagreement.sample_id == Annotation.sample_id)
-    return _narrowed(query, look)
+    return query.outerjoin(Uncertainty, unsure)
 
 
 def _decided(query: sa.Select[*tuple[Any, ...]], project_id: int) -> sa.Select[*tuple[Any, ...]]:
@@ -185,10 +205,12 @@ def _in_state(state: State) -> sa.ColumnElement[bool]:
     return sa.and_(Review.verdict == verdict, Review.reviewer_id.is_not(None))
 
 
-def _narrowed(query: sa.Select[*tuple[Any, ...]], look: Look) -> sa.Select[*tuple[Any, ...]]:
+def _narrowed(query: sa.Select[*tuple[Any, ...]], look: Look, offered: Offer | None) -> sa.Select[*tuple[Any, ...]]:
     if look.annotator:
         query = query.where(Annotation.user_id == look.annotator)
-    if look.flag:
+    if look.flag == MODEL:
+        query = query.where(is_strong(offered.run_id) if offered else sa.false())
+    elif look.flag:
         query = query.where(is_flagged("" if look.flag == "any" else look.flag))
     if look.why and look.state == "waiting":
         query = query.where(Waiting.why.contains([look.why]))
@@ -202,7 +224,7 @@ def _why(look: Look) -> Any:
 
 
 def _ordered(order: Order, value: Any) -> list[Any]:
-    if order in ("disagreement", "contradiction"):
+    if order in ("disagreement", "contradiction", "uncertainty"):
         return [value.desc(), Annotation.id]
     return [Annotation.id.desc() if order == "newest" else Annotation.id]
 

@@ -36,6 +36,7 @@ def _asked(
     disagreement_above: Short = "",
     flagged: Short = "",
     gold_failures: Short = "",
+    contradiction_above: Short = "",
     unselected: Short = "",
 ) -> Rules | None:
     """The rules to try out; None where the page is opened without any."""
@@ -47,6 +48,7 @@ def _asked(
         disagreement_above=disagreement_above,
         flagged=bool(flagged),
         gold_failures=bool(gold_failures),
+        contradiction_above=contradiction_above,
         unselected=unselected or "wait",
     )
 
@@ -80,6 +82,7 @@ def change_rules(
     disagreement_above: Annotated[str, Form(max_length=20)] = "",
     flagged: Annotated[str, Form(max_length=20)] = "",
     gold_failures: Annotated[str, Form(max_length=20)] = "",
+    contradiction_above: Annotated[str, Form(max_length=20)] = "",
     unselected: Annotated[str, Form(max_length=20)] = "wait",
 ) -> Response:
     rules = _given(
@@ -88,6 +91,7 @@ def change_rules(
         disagreement_above=disagreement_above,
         flagged=bool(flagged),
         gold_failures=bool(gold_failures),
+        contradiction_above=contradiction_above,
         unselected=unselected,
     )
     applying.change_rules(session, seat.user, seat.project, rules)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, array
 from sqlalchemy.orm import aliased
 
+from app.annotations import contradiction
 from app.annotations.tables import Annotation, Disagreement, Review, Revision
 from app.core.db import Session, among
 from app.core.language import N_
@@ -26,6 +27,7 @@ NAMES = {
     "disagreement": N_("disagreement"),
     "flagged": N_("flagged"),
     "gold": N_("failed gold"),
+    "contradicted": N_("contradicted by the reward model"),
 }
 """The rules' names, as people read why something is in the queue."""
 
@@ -42,6 +44,8 @@ class Rules(BaseModel):
     flagged: bool = False
     gold_failures: bool = False
     """Annotations of gold samples that miss what is expected there."""
+    contradiction_above: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
+    """How far the offered reward model contradicts the ranking (`contradiction.of`)."""
     unselected: Literal["wait", "accept"] = "wait"
     """What becomes of the others: they wait as they are, or are accepted by rule once their sample is done."""
 
@@ -52,7 +56,8 @@ class Rules(BaseModel):
     @property
     def has_reasons(self) -> bool:
         """Whether anything but the draw selects."""
-        return bool(self.newcomer_first or self.flagged or self.gold_failures or self.disagreement_above is not None)
+        thresholds = (self.disagreement_above, self.contradiction_above)
+        return bool(self.newcomer_first or self.flagged or self.gold_failures or set(thresholds) - {None})
 
     @property
     def accepting(self) -> bool:
@@ -112,9 +117,7 @@ def _latest(of_some: bool) -> sa.Select[*tuple[Any, ...]]:
 
 def _why(rules: Rules) -> sa.ColumnElement[Any]:
     """The names of the rules that select an annotation, as a JSON array."""
-    if rules.select_all and not (
-        rules.newcomer_first or rules.flagged or rules.gold_failures or rules.disagreement_above is not None
-    ):
+    if rules.select_all and not rules.has_reasons:
         return sa.cast(sa.literal('["all"]', sa.Text), JSONB)
     named = [sa.case((rule, name)) for name, rule in selecting(rules).items()]
     return sa.func.to_jsonb(sa.func.array_remove(array(named), sa.cast(sa.null(), sa.Text))) if named else NOTHING
@@ -135,6 +138,8 @@ def selecting(rules: Rules) -> dict[str, sa.ColumnElement[bool]]:
         found["flagged"] = is_flagged()
     if rules.gold_failures:
         found["gold"] = sa.exists().where(GoldCheck.task_id == Annotation.task_id, ~GoldCheck.passed)
+    if rules.contradiction_above is not None:
+        found["contradicted"] = sa.func.coalesce(contradiction.expression() > rules.contradiction_above, sa.false())
     return found
 
 

@@ -14,7 +14,7 @@ from app.projects.rubric import Rubric
 from app.quality import agreement, cache, drift, formulas, leanings, people, progress, queries, reliability
 from app.quality.agreement import Agreement, Figure
 from app.quality.cache import Kept
-from app.quality.columns import Ints, Mask
+from app.quality.columns import Floats, Ints, Mask
 from app.quality.people import Crowd, Person
 from app.quality.reliability import Reliability
 
@@ -97,7 +97,12 @@ def weeks(kept: Kept, samples: Ints) -> np.ndarray:  # type: ignore[type-arg]
         else np.zeros(len(kept.columns), bool)
     )
     np.maximum.at(last, place[inside], kept.columns.at[inside])
-    day = (last // 86400).astype(np.int64)
+    return mondays(last)
+
+
+def mondays(at: Floats) -> np.ndarray:  # type: ignore[type-arg]
+    """[n] unix seconds → the Monday of each one's week, as text."""
+    day = (at // 86400).astype(np.int64)
     return (day - (day + 3) % 7).astype("datetime64[D]").astype(str)  # 1 January 1970 was a Thursday
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from app.annotations.applying import apply_again
+from app.annotations.selecting import rules_of
 from app.core import storage
 from app.core.db import Session
 from app.core.errors import Conflict
@@ -27,12 +29,22 @@ def offer(session: Session, seat: Seat, run_id: int) -> int:
     run = queries.run(session, seat, run_id)
     if run.recipe != "score" or queries.state_of(run) != "done":
         raise NothingToOffer(_("Only a score run that has ended well can be offered."), f"run {run_id}")
-    return assessments.offer(session, seat, run.id, _lines(run))
+    kept = assessments.offer(session, seat, run.id, _lines(run))
+    _select_again(session, seat)
+    return kept
 
 
 def withdraw(session: Session, seat: Seat, run_id: int) -> None:
     """Raises NotOffered."""
     assessments.withdraw(session, seat, queries.run(session, seat, run_id).id)
+    _select_again(session, seat)
+
+
+def _select_again(session: Session, seat: Seat) -> None:
+    """Where the project's rules go by the reward model, what waits for a reviewer is another now."""
+    session.flush()
+    if rules_of(seat.project).contradiction_above is not None:
+        apply_again(session, seat.user, seat.project)
 
 
 def _lines(run: Run) -> Iterator[Line]:

@@ -8,13 +8,14 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import aliased
 
 from app.accounts.log import audit
 from app.core.db import Session, among, now
 from app.core.errors import Conflict
 from app.core.language import gettext as _
 from app.projects.guard import Seat
-from app.samples.tables import Assessment, Offer, Response, Sample
+from app.samples.tables import Assessment, Offer, Response, Sample, Uncertainty
 
 BATCH = 1000
 
@@ -43,6 +44,7 @@ def offer(session: Session, seat: Seat, run_id: int, lines: Iterable[Line]) -> i
         _end(seat, before)
         session.flush()
     kept = sum(_keep(session, seat.project.id, run_id, batch) for batch in _batches(lines))
+    _keep_uncertainty(session, run_id)
     session.add(Offer(project_id=seat.project.id, run_id=run_id, user_id=seat.user.id))
     audit(session, seat.user, "assessments.offered", f"run {run_id}", seat.project.id, responses=kept)
     return kept
@@ -81,6 +83,26 @@ def _keep(session: Session, project_id: int, run_id: int, lines: list[Line]) -> 
     if rows:
         session.execute(insert(Assessment).values(rows).on_conflict_do_nothing())
     return len(rows)
+
+
+def _keep_uncertainty(session: Session, run_id: int) -> None:
+    """Of each sample with two assessed responses or more, as `Uncertainty` says."""
+    one, two = aliased(Assessment), aliased(Assessment)
+    unlikelier = 2 / (1 + sa.func.exp(sa.func.least(sa.func.abs(one.reward - two.reward), 50)))
+    pairs = (
+        sa.select(one.run_id, one.sample_id, sa.func.avg(unlikelier))
+        .join(two, sa.and_(two.run_id == one.run_id, two.sample_id == one.sample_id, two.id > one.id))
+        .where(one.run_id == run_id)
+        .group_by(one.run_id, one.sample_id)
+    )
+    put = insert(Uncertainty).from_select(["run_id", "sample_id", "value"], pairs)
+    session.execute(put.on_conflict_do_nothing())
+
+
+def uncertainty(session: Session, offered: Offer, sample_id: int) -> float | None:
+    """None where fewer than two responses are assessed."""
+    found = session.get(Uncertainty, (offered.run_id, sample_id))
+    return found.value if found else None
 
 
 def of_sample(session: Session, offered: Offer | None, sample_id: int) -> dict[int, Assessment]:

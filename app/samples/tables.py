@@ -144,6 +144,22 @@ class Assessment(Base):
     __table_args__ = (sa.UniqueConstraint("run_id", "response_id"),)
 
 
+class Uncertainty(Base):
+    """How unsure a reward model is between a sample's responses: what reviewers' lists may be ordered by.
+
+    The mean, over the pairs of responses that it scored, of twice the chance σ(−|r_a − r_b|) that it gives to the order
+    it believes in less: 0 where it is sure of every pair, 1 where all rewards are equal. Kept, since an order over many
+    thousands cannot be computed at each look.
+    """
+
+    __tablename__ = "uncertainties"
+    run_id: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
+    sample_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("samples.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    value: Mapped[float]
+
+
 class Offer(Base):
     """Who lets a project's reviewers read a score run's assessments, and who ended it. One stands at most."""
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.accounts.tables import AuditEntry
-from app.annotations import contradiction, looking
+from app.annotations import applying, contradiction, looking, sampling
 from app.annotations.looking import Look
+from app.annotations.selecting import Rules
 from app.annotations.tables import Annotation
 from app.projects.guard import Seat
 from app.projects.tables import Project
 from app.samples import assessments
 from app.samples.assessments import Line
+from app.samples.tables import Sample
 from tests import cast
 from tests.app.annotations import desk
 
@@ -71,6 +74,64 @@ def test_reviewers_find_first_what_the_model_contradicts_most(
     assert looking.following(session, rita, Look(order="contradiction"), second) == first.id
 
 
+def test_reviewers_find_first_where_the_model_is_least_sure(
+    session: Session, rita: Seat, judged: list[Annotation]
+) -> None:
+    first, second, third = judged
+    close, far = 1.0 + math.log(3), 1.0 + math.log(99)
+    given = [*lines(first, 1.0, 1.0, far, far), *lines(second, 1.0, close, close, 1.0), lines(third, 1.0, 0, 0, 0)[0]]
+    assessments.offer(session, rita, 7, given)
+    session.flush()
+    found = looking.lines(session, rita, Look(order="uncertainty"))
+    assert [line.annotation.id for line in found] == [second.id, first.id, third.id]
+    # of six pairs two are equal (1) and four apart: by log 3 the unlikelier order has ¼, by log 99 a hundredth
+    by_hand = [(2 * 1 + 4 * 2 / 4) / 6, (2 * 1 + 4 * 2 / 100) / 6, -1.0]
+    assert [line.uncertainty for line in found] == pytest.approx(by_hand)
+    beyond = looking.lines(session, rita, Look(order="uncertainty"), found[0].place)
+    assert [line.annotation.id for line in beyond] == [first.id, third.id], "pages go on behind a place"
+    assert looking.following(session, rita, Look(order="uncertainty"), second) == first.id
+    assert looking.following(session, rita, Look(order="uncertainty"), third) == second.id, "round to the start"
+
+
+def test_a_rule_selects_what_the_model_contradicts_and_follows_the_offer(
+    session: Session, project: Project, rita: Seat, judged: list[Annotation]
+) -> None:
+    first, second, _third = judged
+    applying.change_rules(session, rita.user, project, Rules(later_percent=0, contradiction_above=0.75))
+    assert looking.counts(session, project.id)["waiting"] == 0, "nothing is offered"
+    assessments.offer(session, rita, 7, [*lines(first, 4.0, 3.0, 2.0, 1.0), *lines(second, 1.0, 2.0, 3.0, 4.0)])
+    session.flush()
+    applying.apply_again(session, rita.user, project)
+    (line,) = looking.lines(session, rita, Look())
+    assert (line.annotation.id, line.why) == (second.id, ["contradicted"])
+    assert sampling.preview(session, project, Rules(later_percent=0, contradiction_above=0.0)).by_rule == {
+        "contradicted": 2
+    }
+    shown = looking.lines(session, rita, Look(state="unselected", flag=looking.MODEL))
+    assert shown == [], "the first one agrees with the model"
+    assert [each.annotation.id for each in looking.lines(session, rita, Look(flag=looking.MODEL))] == [second.id]
+    assessments.withdraw(session, rita, 7)
+    session.flush()
+    applying.apply_again(session, rita.user, project)
+    assert looking.counts(session, project.id)["waiting"] == 0
+    assert looking.lines(session, rita, Look(flag=looking.MODEL)) == []
+
+
+def test_what_the_model_contradicts_is_not_accepted_by_rule(session: Session, project: Project, rita: Seat) -> None:
+    applying.change_rules(
+        session, rita.user, project, Rules(later_percent=0, contradiction_above=0.5, unselected="accept")
+    )
+    samples = session.scalars(sa.select(Sample).where(Sample.project_id == project.id).order_by(Sample.id)).all()
+    rewards = [Line(each.id, float(place), "") for place, each in enumerate(samples[0].responses)]
+    assessments.offer(session, rita, 7, rewards)
+    session.flush()
+    bob = desk.annotator(session, project)
+    annotations = {each.sample_id: each for each in (desk.annotate(session, bob) for _ in range(3))}
+    waiting = looking.lines(session, rita, Look())
+    assert [line.annotation.id for line in waiting] == [annotations[samples[0].id].id], "as it is submitted"
+    assert looking.counts(session, project.id)["by_rule"] == 2
+
+
 def test_the_review_page_shows_rewards_and_critiques(
     client: TestClient, session: Session, rita: Seat, judged: list[Annotation]
 ) -> None:
@@ -83,7 +144,10 @@ def test_the_review_page_shows_rewards_and_critiques(
     assert "The reward model's opinion" in page and "It contradicts this ranking strongly." in page
     assert "otherwise" in page and f"About {judged[1].sample.responses[0].id}" in page
     assert "The reward model" not in client.get(f"{at}/{judged[0].id}").text, "nothing was scored there"
+    assert "unsure by" in page
     assert 'value="contradiction"' in client.get(at).text
+    assert 'value="uncertainty"' in client.get(at).text
+    assert "100%" not in client.get(f"{at}?flag=model&order=uncertainty").text
     assessments.withdraw(session, rita, 7)
     session.commit()
     assert "The reward model" not in client.get(f"{at}/{judged[1].id}").text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
@@ -59,3 +61,41 @@ def test_the_page_shows_each_part_and_says_so_where_nothing_is_offered(
     assert "12 pairs" in page and "100 %" in page
     table = client.get(f"{at}.csv?by={by}").text
     assert "all samples,ranking,1,1,1,12" in table
+
+
+def test_agreement_is_told_apart_by_criterion_type_cluster_and_week(client: TestClient, session: Session) -> None:
+    project = desk.project(session, samples=2, overlap=2)
+    made = {}
+    for name in ("bob", "cho"):
+        seat = desk.annotator(session, project, name)
+        for _ in range(2):
+            each = desk.annotate(session, seat)
+            made[name, each.sample_id] = each
+    first, second = sorted({each.sample for each in made.values()}, key=lambda sample: sample.id)
+    first.cluster, first.question_type, second.cluster, second.question_type = "cats", "long", "dogs", "mcq"
+    for (name, sample_id), each in made.items():
+        if name == "bob":
+            each.submitted_at = dt.datetime(2026, 3, 4 if sample_id == first.id else 11, tzinfo=dt.UTC)
+        else:
+            each.submitted_at = dt.datetime(2026, 3, 12, tzinfo=dt.UTC)
+    rosa = desk.reviewer(session, project)
+    agreeing = [Line(each.id, -float(each.id), "") for each in first.responses]  # as everybody ranked them
+    against = [Line(each.id, float(each.id), "") for each in second.responses]
+    assessments.offer(session, rosa, 3, [*agreeing, *against])
+    session.commit()
+    cast.sign_in(client, session, rosa.user)
+    at = f"/projects/{project.slug}/quality/reward-model"
+
+    def shares(by: str) -> dict[str, tuple[str, str]]:
+        rows = [line.split(",") for line in client.get(f"{at}.csv?by={by}").text.splitlines()]
+        return {row[0]: (row[2], row[5]) for row in rows if row[1] == "ranking"}
+
+    assert shares("cluster") == {"all samples": ("0.5", "24"), "cats": ("1", "12"), "dogs": ("0", "12")}
+    assert shares("type") == {"all samples": ("0.5", "24"), "long": ("1", "12"), "mcq": ("0", "12")}
+    weeks = shares("week")
+    assert (weeks["2026-03-02"], weeks["2026-03-09"][1]) == (("1", "6"), "18"), "each judgement in its own week"
+    assert float(weeks["2026-03-09"][0]) == pytest.approx(6 / 18, abs=1e-4)
+    page = client.get(f"{at}?by=week").text
+    assert "annotations?since=2026-03-02&amp;until=2026-03-08" in page
+    told = [line.split(",")[:2] for line in client.get(f"{at}.csv?by=cluster").text.splitlines()]
+    assert ["cats", "helpfulness"] in told and ["dogs", "ethics"] in told, "each criterion of each part"

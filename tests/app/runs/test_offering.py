@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
+from app.annotations import applying
+from app.annotations.selecting import Rules
+from app.annotations.tables import RuleChange
 from app.core import storage
 from app.core.db import now
 from app.runs import offering
@@ -55,6 +59,21 @@ def test_a_finished_score_run_is_offered_on_its_page_and_withdrawn(client: TestC
     assert offered is not None and set(assessments.of_sample(story.session, offered, sample.id)) == set(ids[1:])
     assert "Offer to reviewers" in client.post(f"{at}/offer-withdrawal").text
     assert client.post(f"{at}/offer-withdrawal", headers=JSON).json()["error"] == "NotOffered"
+
+
+def test_an_offer_and_its_end_change_what_waits_where_a_rule_goes_by_the_model(
+    client: TestClient, story: stories.Story
+) -> None:
+    cast.sign_in(client, story.session, story.seat.user)
+    run = scored(story, [])
+    for verb, changes in (("offer", 0), ("offer-withdrawal", 0), (None, 1), ("offer", 2), ("offer-withdrawal", 3)):
+        if verb:
+            client.post(f"{story.at}/{run.id}/{verb}")
+        else:
+            rules = Rules(contradiction_above=0.75)
+            applying.change_rules(story.session, story.seat.user, story.project, rules)
+            story.session.commit()
+        assert story.session.scalar(sa.select(sa.func.count()).select_from(RuleChange)) == changes, verb
 
 
 def test_only_what_a_score_run_left_can_be_offered(client: TestClient, story: stories.Story) -> None:
