@@ -55,7 +55,7 @@ class Chain:
     def estimate(self) -> str:
         """A line a step that is on."""
         lines = [(form.kind.title, form.estimate) for recipe, form in self.steps.items() if recipe in self.on]
-        return "\n".join(f"{told(title)}: {words}" for title, words in lines if words)
+        return "\n".join(f"{told(title)}: {' '.join(words.split(chr(10)))}" for title, words in lines if words)
 
 
 def fresh(preset: str) -> Chain:
@@ -125,7 +125,7 @@ def with_choices(session: Session, seat: Seat, chain: Chain) -> Chain:
     dataset = chain.dataset or (datasets[0].id if datasets and chain.refusal is None else 0)
     steps = {}
     for recipe, form in chain.steps.items():
-        chosen = form if form.refusal or form.inputs else replace(form, inputs={"dataset": dataset})
+        chosen = replace(form, inputs=form.inputs | {"dataset": dataset}, base=chain.base)
         steps[recipe] = forms.with_choices(session, seat, chosen)
     return replace(chain, datasets=datasets, dataset=dataset, steps=steps)
 

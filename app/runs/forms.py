@@ -12,7 +12,7 @@ from app.core.language import gettext as _
 from app.core.language import ngettext, told
 from app.core.settings import settings
 from app.projects.guard import Seat
-from app.runs import limits, planning, queries, reading
+from app.runs import estimating, limits, planning, queries
 from app.runs.kinds import KINDS, Kind, Role
 from app.runs.refusals import BadConfig, Faults, SeveralFaults, UnknownRecipe, WrongInput
 from app.runs.tables import Run
@@ -49,6 +49,8 @@ class Form:
     choices: dict[str, list[Choice]] = field(default_factory=dict)
     estimate: str = ""
     max_hours: str = ""
+    base: str = ""
+    """The base model of the chain that the form is a step of."""
     prefix: str = ""
     """What stands before every name where several forms are one."""
     instead: str = ""
@@ -197,7 +199,7 @@ def with_choices(session: Session, seat: Seat, form: Form) -> Form:
         inputs = {name: there[0].id for name, there in found.items() if there and name not in unasked}
     estimate = ""
     if (dataset_id := inputs.get("dataset")) in [each.id for each in found.get("dataset", [])]:
-        estimate = estimate_of(form.kind, form.values, dataset_id or 0)
+        estimate = estimate_of(session, seat, form, dataset_id or 0)
     if form.kind.brings:
         estimate = estimate_of_samples(samples.count(session, samples.matching(seat, samples.Filters())))
     return replace(form, inputs=inputs, choices=found, estimate=estimate)
@@ -232,10 +234,11 @@ def estimate_of_samples(many: int) -> str:
     return ngettext("%(num)s sample will be encoded.", "%(num)s samples will be encoded.", many)
 
 
-def estimate_of(kind: Kind, values: Mapping[str, Any], dataset_id: int) -> str:
-    """What the run will do, or what is wrong with a field."""
-    strings = {name: str(value) for name, value in values.items() if value is not False}
+def estimate_of(session: Session, seat: Seat, form: Form, dataset_id: int) -> str:
+    """What the run will do and take, a sentence a line, or what is wrong with a field."""
+    strings = {name: str(value) for name, value in form.values.items() if value is not False}
     try:
-        return reading.estimate(config_of(kind, strings), dataset_id)
+        config = config_of(form.kind, strings)
     except (BadConfig, SeveralFaults) as problem:
-        return problem.what
+        return f"{problem.what}."
+    return "\n".join(filter(None, estimating.lines(session, seat, config, dataset_id, form.base)))

@@ -30,6 +30,10 @@ class Size:
     pairs: int = 0
     paired: int = 0
     """Samples that have a pair."""
+    letters: int = 0
+    """Bytes of UTF-8: each sample's prompt once, and all of its responses."""
+    pictures: int = 0
+    """Images, and frames of videos."""
 
 
 @lru_cache(maxsize=4)
@@ -58,14 +62,25 @@ def size_of(dataset_id: int, split: str) -> Size:
         reasons=sum(bool(reply.get("critique", "").strip()) for row in rows for reply in row["responses"]),
         pairs=len(pairs),
         paired=len({pair["sample"] for pair in pairs}),
+        letters=sum(len(text.encode()) for row in rows for text in _texts(row)),
+        pictures=sum(len(each.get("frames") or [1]) for row in rows for each in row.get("media", [])),
     )
+
+
+def _texts(row: dict[str, Any]) -> list[str]:
+    return [str(row.get("prompt", "")), *(str(reply.get("text", "")) for reply in row["responses"])]
+
+
+def split_of(config: recipes.Config) -> str:
+    """The part of a dataset that a run reads."""
+    return "train" if isinstance(config, recipes.Reward | recipes.MmDpo) else str(getattr(config, "split", "all"))
 
 
 def estimate(config: recipes.Config, dataset_id: int) -> str:
     """What a run will do, in one sentence: sequences, pairs and steps."""
     if isinstance(config, recipes.Reward | recipes.MmDpo):
-        return _training(config, size_of(dataset_id, "train"))
-    size = size_of(dataset_id, getattr(config, "split", "all"))
+        return _training(config, size_of(dataset_id, split_of(config)))
+    size = size_of(dataset_id, split_of(config))
     if isinstance(config, recipes.Expand):
         return _(
             "%(reasons)s human reasons will be expanded.",
