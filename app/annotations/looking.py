@@ -123,7 +123,9 @@ def lines(session: Session, seat: Seat, look: Look, after: Place | None = None, 
     ]
     columns = (Annotation, beside, Disagreement.value, order_of(offered), _unsure, _why(look))
     rows = session.execute(query.with_only_columns(*columns).options(*whole))
-    return [Line(each, *figures, why, look.order) for each, *figures, why in rows]
+    return [
+        Line(each, many, apart, against, unsure, why, look.order) for each, many, apart, against, unsure, why in rows
+    ]
 
 
 def following(session: Session, seat: Seat, look: Look, annotation: Annotation) -> int | None:
