@@ -7,6 +7,9 @@ from pathlib import Path
 
 from ml.errors import BaseModelNotFound
 
+STORAGE = "STORAGE_ROOT"
+"""Names the platform's storage on this machine, set by whoever starts the process."""
+
 
 def base_of(named: str) -> str:
     """The base model's id or absolute path: the one named, else BASE_MODEL. Raises BaseModelNotFound."""
@@ -18,6 +21,15 @@ def base_of(named: str) -> str:
         if not (folder / "config.json").is_file():
             raise BaseModelNotFound(f"{base!r} is a folder without a model's config.json")
         return str(folder.resolve())
+    if found := _elsewhere(folder):
+        return found
     if base.startswith((".", "/", "~")) or base.count("/") > 1:
         raise BaseModelNotFound(f"the path {base!r} does not exist")
     return base
+
+
+def _elsewhere(folder: Path) -> str:
+    """The same folder of the platform's storage as it lies on this machine, where another machine named it."""
+    root = os.environ.get(STORAGE, "")
+    ends = [Path(root, *folder.parts[place:]) for place in range(1, len(folder.parts) - 1)] if root else []
+    return next((str(each) for each in ends if (each / "config.json").is_file()), "")

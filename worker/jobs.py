@@ -29,7 +29,7 @@ from app.runs.refusals import ClaimLost
 from app.samples import imports, keeping, renditions
 from app.samples.tables import Medium
 from app.tasks.actions import sweep_leases
-from worker import cards, launch, presence, process
+from worker import cards, exchange, launch, presence, process
 from worker.celery import app, service
 from worker.watching import Watch, leaving
 
@@ -111,10 +111,10 @@ def _perform(claim: Claim) -> None:
     try:
         process.fence_off(storage.run_folder(claim.run_id), claim.fence)
         with transaction() as session:
-            claims.prepare(session, claim)
-            watch = Watch(claim, claims.last_offset(session, claim), *limits.of(session, claim.run_id))
+            watch = Watch(claim, exchange.of(claim), *limits.of(session, claim.run_id))
             if claim.recipe in launch.SEVERAL:
                 watch.processes = sharing.settle(session, claim.run_id, _processes())
+        watch.prepare()
         watch.see_through()
     except (ClaimLost, OperationalError):
         raise

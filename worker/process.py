@@ -20,6 +20,7 @@ import orjson
 import psutil
 import structlog
 
+from app.core import storage
 from app.core.html import ROOT
 from app.core.language import N_, plain
 from app.core.language import gettext as _
@@ -40,7 +41,7 @@ CPU_SPARE = 60.0
 BLOCK = 1 << 20
 """Bytes of metric lines that are read at once."""
 
-SECRETS = ("DATABASE_URL", "BROKER_URL", "SECRET_KEY", "SMTP_URL", "OIDC_CLIENT_SECRET", "METRICS_TOKEN")
+SECRETS = ("DATABASE_URL", "BROKER_URL", "SECRET_KEY", "SMTP_URL", "OIDC_CLIENT_SECRET", "METRICS_TOKEN", "STORAGE_URL")
 """What a training process has no business to know."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -111,6 +112,7 @@ def environment() -> dict[str, str]:
         "OPENAI_API_KEY": settings().openai_api_key.get_secret_value(),
         "OPENAI_MODEL": settings().openai_model,
     }
+    found["STORAGE_ROOT"] = str(storage.root())
     return {**found, **{name: value for name, value in endpoint.items() if value}, "PYTHONUNBUFFERED": "1"}
 
 

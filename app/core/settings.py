@@ -28,6 +28,9 @@ class Settings(BaseSettings):
     database_url: str = Field("", alias="DATABASE_URL")
     broker_url: str = Field("redis://127.0.0.1:6379/0", alias="BROKER_URL")
     storage_url: str = Field("", alias="STORAGE_URL")
+    trainer_folder: Path | None = Field(None, alias="TRAINER_FOLDER")
+    """Where a trainer works that does not see the storage: files are fetched from STORAGE_URL and put there."""
+
     secret_key: SecretStr = Field(SecretStr(""), alias="SECRET_KEY")
     data: Path = Field(Path("data"), alias="ASSAY_DATA")
     host: str = Field("127.0.0.1", alias="ASSAY_HOST")
@@ -91,6 +94,8 @@ class Settings(BaseSettings):
 
     def storage_root(self) -> Path:
         """The folder of blobs, datasets and runs. Raises SettingMissing for a scheme other than file."""
+        if self.trainer_folder is not None:
+            return self.trainer_folder.resolve()
         parts = urlsplit(self.storage_url)
         if parts.scheme not in ("", "file"):
             raise SettingMissing(f"Storage at {parts.scheme}:// is not supported.", "STORAGE_URL", "Name a folder.")

@@ -98,7 +98,7 @@ def last_offset(session: Session, claim: Claim) -> int:
 def report(session: Session, claim: Claim, lines: list[Line], log_tail: str) -> bool:
     """Beat; keep new metric lines and the log's end. Returns whether someone asked for the end. Raises ClaimLost."""
     run = held(session, claim)
-    run.log_tail = log_tail[-TAIL:]
+    run.log_tail = log_tail[-TAIL:] or run.log_tail
     session.execute(sa.update(Run).where(Run.id == run.id).values(heartbeat_at=sa.func.now()))
     if lines:
         session.execute(insert(Metric).values([_row(claim, line) for line in lines]).on_conflict_do_nothing())
