@@ -15,7 +15,7 @@ from app.core.settings import settings
 SWEEP_EVERY = 10.0  # seconds
 TIDY_EVERY = 600.0  # seconds
 
-app = Celery("assay", broker=settings().broker_url, include=["worker.jobs", "worker.keeping"])
+app = Celery("assay", broker=settings().broker_url, include=["worker.jobs", "worker.keeping", "worker.delivering"])
 app.conf.update(
     task_default_queue=DESK,
     task_routes={name: {"queue": queue} for name, queue in ROUTES.items()},

@@ -23,7 +23,7 @@ from app.core.db import transaction
 from app.core.errors import Refusal
 from app.core.jobs import ROUTES, nudge
 from app.core.settings import settings
-from app.runs import choosing, claims, limits, sharing, workers
+from app.runs import choosing, claims, delivering, limits, sharing, workers
 from app.runs.claims import Claim
 from app.runs.refusals import ClaimLost
 from app.samples import imports, keeping, renditions
@@ -195,6 +195,7 @@ def sweep() -> None:
         workers.forget(session)
         reconsider(session)
         ready = claims.offers(session)
+        delivering.offer(session)
         for import_id in imports.waiting(session):
             nudge(session, "import_samples", import_id)
         for change_id in applying.unfinished(session):

@@ -72,6 +72,9 @@ WORDS = {
     "checkpoint.pushed": N_("pushed a checkpoint elsewhere"),
     "checkpoint.exported": N_("downloaded a checkpoint"),
     "checkpoints.rule": N_("changed the rule of retention"),
+    "webhook.added": N_("added a webhook"),
+    "webhook.changed": N_("changed a webhook"),
+    "webhook.removed": N_("removed a webhook"),
     "assessments.offered": N_("offered a reward model's assessments to reviewers"),
     "assessments.withdrawn": N_("withdrew a reward model's assessments"),
     "backup.made": N_("made a backup"),
@@ -100,6 +103,7 @@ KINDS = {
     "tasks": N_("tasks"),
     "token": N_("token"),
     "user": N_("user"),
+    "webhook": N_("webhook"),
 }
 
 

@@ -14,7 +14,13 @@ from app.core.db import Session, after_commit
 from app.core.settings import settings
 
 log = structlog.get_logger()
-ROUTES = {"perform_run": "gpu", "prepare_media": "media", "import_samples": "media", "push_checkpoint": "media"}
+ROUTES = {
+    "perform_run": "gpu",
+    "prepare_media": "media",
+    "import_samples": "media",
+    "push_checkpoint": "media",
+    "deliver_webhook": "media",
+}
 DESK = "desk"
 
 

@@ -32,8 +32,9 @@ class PrivateAddress(Invalid):
     """An address of this machine or of a network that is not the public one."""
 
 
-def client(where: str = "address") -> httpx2.Client:
-    """A client that refuses what `check` refuses, also where a redirect leads. `where` names the field in refusals.
+def client(where: str = "address", redirects: bool = True) -> httpx2.Client:
+    """A client that refuses what `check` refuses, also where a redirect leads. `where` names the field in refusals;
+    redirects: whether they are followed, or are the answer.
 
     The environment's proxies are not asked: they would resolve the name themselves.
     """
@@ -41,7 +42,7 @@ def client(where: str = "address") -> httpx2.Client:
         transport=_Guarded(where),
         timeout=PATIENCE,
         trust_env=False,
-        follow_redirects=True,
+        follow_redirects=redirects,
         max_redirects=MOST_REDIRECTS,
     )
 

@@ -10,7 +10,7 @@ from app.core.db import Session, now
 from app.core.language import N_
 from app.projects.queries import roles_of
 from app.projects.tables import Project
-from app.runs import failures, following, queries
+from app.runs import failures, following, queries, webhooks
 from app.runs.tables import Run
 
 MESSAGES = {
@@ -32,11 +32,12 @@ def end(session: Session, run: Run, exit_code: int | None = None, failure: str |
 
 
 def tell(session: Session, run: Run) -> None:
-    """A notice for the one who started it and for those who follow the project's runs."""
+    """A notice for the one who started it and for those who follow the project's runs; a message for its webhooks."""
     project = session.get_one(Project, run.project_id)
     message, tone = MESSAGES[queries.state_of(run)]
     address = f"/projects/{project.slug}/runs/{run.id}"
     filling = {"name": run.name, "project": project.name}
+    webhooks.tell(session, run, project)
     notices.tell(session, _people(session, project, run), message, address, detail=_detail(run), tone=tone, **filling)
 
 

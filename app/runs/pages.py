@@ -33,6 +33,7 @@ from app.runs import (
     results,
     uses,
     watching_pages,
+    webhook_pages,
     worker_pages,
 )
 from app.runs.kinds import KINDS
@@ -46,6 +47,7 @@ router.include_router(worker_pages.router)
 router.include_router(group_pages.router)
 router.include_router(watching_pages.router)
 router.include_router(following_pages.router)
+router.include_router(webhook_pages.router)
 TELLERS.append(uses.uses_of)
 DRAWERS.append(lineage.of_dataset)
 Line = Annotated[str, Query(max_length=200)]

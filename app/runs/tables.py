@@ -14,6 +14,7 @@ from app.datasets.tables import Dataset
 from app.runs.following_tables import Following as Following  # its table belongs to this room
 from app.runs.group_tables import RunGroup
 from app.runs.registry_tables import CheckpointDeletion, Promotion, Push
+from app.runs.webhook_tables import Webhook as Webhook  # so do these
 from app.runs.worker_tables import Worker as Worker  # its table belongs to this room
 
 

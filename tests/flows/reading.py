@@ -72,6 +72,17 @@ def deletion(page: Page) -> str:
     return f"{checkpoint(page)}/deletion"
 
 
+def webhook(page: Page) -> str:
+    """The page of one that was just told something."""
+    page.goto("/projects/demo/runs/webhooks")
+    if not (links := page.locator("main td a")).count():
+        posted(page, "/projects/demo/runs/webhooks", url="https://93.184.215.14/runs", hears="failed")
+        page.reload()
+    address = links.first.get_attribute("href") or ""
+    posted(page, f"{address}/tests")
+    return address
+
+
 def password_link(page: Page) -> str:
     page.goto("/people")
     newcomer = f"{secrets.token_hex(4)}@example.org"  # another one where the walk is made again
@@ -164,6 +175,8 @@ READERS: dict[str, list[tuple[str, Way]]] = {
         (f"{AT}/runs/groups", "/projects/demo/runs/groups"),
         (f"{AT}/runs/groups/{{group_id}}", "/projects/demo/runs/groups/1"),
         (f"{AT}/runs/workers", "/projects/demo/runs/workers"),
+        (f"{AT}/runs/webhooks", "/projects/demo/runs/webhooks"),
+        (f"{AT}/runs/webhooks/{{webhook_id}}", webhook),
         (f"{AT}/runs/checkpoints", "/projects/demo/runs/checkpoints"),
         (f"{AT}/runs/checkpoints/retention", "/projects/demo/runs/checkpoints/retention"),
         (f"{AT}/runs/checkpoints/{{checkpoint_id}}", checkpoint),

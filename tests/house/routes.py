@@ -187,6 +187,13 @@ GET    /projects/{slug}/runs/new                                   researcher
 GET    /projects/{slug}/runs/estimate                              researcher
 POST   /projects/{slug}/runs/following                             overseer
 POST   /projects/{slug}/runs/following/ending                      overseer
+GET    /projects/{slug}/runs/webhooks                              researcher
+POST   /projects/{slug}/runs/webhooks                              researcher
+GET    /projects/{slug}/runs/webhooks/{webhook_id:int}             researcher  200 · 404
+POST   /projects/{slug}/runs/webhooks/{webhook_id:int}             researcher  422 · 404
+POST   /projects/{slug}/runs/webhooks/{webhook_id:int}/tests       researcher  303 · 404
+POST   /projects/{slug}/runs/webhooks/{webhook_id:int}/removal     researcher  303 · 404
+POST   /projects/{slug}/runs/webhooks/{webhook_id:int}/deliveries/{delivery_id:int}/repetition  researcher  303 · 404
 GET    /projects/{slug}/runs/comparison                            overseer
 GET    /projects/{slug}/runs/chains/new                            researcher
 GET    /projects/{slug}/runs/chains/estimate                       researcher

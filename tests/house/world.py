@@ -26,6 +26,7 @@ from app.projects import queries
 from app.projects.guard import Seat
 from app.projects.tables import Membership, Project
 from app.runs import actions as runs
+from app.runs import webhooks
 from app.runs.group_tables import RunGroup
 from app.runs.tables import Checkpoint, Run
 from app.samples import pieces, renditions, staging
@@ -121,6 +122,7 @@ def _fill(session: Session, project: Project, author: User) -> tuple[Ids, Ids, d
         "run_id": run_id,
         "checkpoint_id": _checkpoint(session, run_id),
         "group_id": _group(session, seats["researcher"], run_id),
+        **_webhook(session, seats["researcher"]),
         "token": _upload(seats["admin"]),
         "pieces_token": pieces.begin(seats["admin"], pieces.About(name="some.jsonl", size=9))[0],
         "place": 0,
@@ -159,6 +161,11 @@ def _group(session: Session, seat: Seat, run_id: int) -> int:
     session.flush()
     session.get_one(Run, run_id).group_id = row.id
     return row.id
+
+
+def _webhook(session: Session, seat: Seat) -> Ids:
+    made, _secret = webhooks.make(session, seat, "https://93.184.215.14/runs", "ended")
+    return {"webhook_id": made.id, "delivery_id": webhooks.test(session, seat, made.id).id}
 
 
 def _checkpoint(session: Session, run_id: int) -> int:

@@ -14,7 +14,7 @@ from app.accounts.tables import User
 from app.core.db import now, take_back, transaction
 from app.core.language import language, listen
 from app.projects.tables import Membership
-from app.runs import actions, claims, following
+from app.runs import actions, claims, following, kinds
 from app.runs.claims import Claim
 from app.runs.refusals import BaseModelNotFound
 from app.runs.tables import Run
@@ -42,7 +42,7 @@ def told(session: Session, person: User) -> list[tuple[str, str, str]]:
 
 
 def test_who_started_a_run_hears_how_it_ended(story: stories.Story, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claims.kinds, "finish", lambda *_: None)
+    monkeypatch.setattr(kinds, "finish", lambda *_: None)
     rita, run = story.seat.user, story.start()
     with transaction() as session:
         claims.end(session, take(run), 0, None)
