@@ -9,14 +9,13 @@ from typing import Any
 from app.core.db import Session
 from app.core.errors import Refusal
 from app.core.language import gettext as _
-from app.core.language import ngettext, told
+from app.core.language import told
 from app.core.settings import settings
 from app.projects.guard import Seat
-from app.runs import estimating, limits, planning, queries
+from app.runs import estimating, fitting, limits, planning, queries
 from app.runs.kinds import KINDS, Kind, Role
 from app.runs.refusals import BadConfig, Faults, SeveralFaults, UnknownRecipe, WrongInput
 from app.runs.tables import Run
-from app.samples import queries as samples
 from ml import config as recipes
 
 INPUT = "input-"
@@ -201,7 +200,7 @@ def with_choices(session: Session, seat: Seat, form: Form) -> Form:
     if (dataset_id := inputs.get("dataset")) in [each.id for each in found.get("dataset", [])]:
         estimate = estimate_of(session, seat, form, dataset_id or 0)
     if form.kind.brings:
-        estimate = estimate_of_samples(samples.count(session, samples.matching(seat, samples.Filters())))
+        estimate = fitting.pictured(session, seat.project.id).words(_clusters(form))
     return replace(form, inputs=inputs, choices=found, estimate=estimate)
 
 
@@ -229,9 +228,9 @@ def choices(session: Session, seat: Seat, role: Role) -> list[Choice]:
     ]
 
 
-def estimate_of_samples(many: int) -> str:
-    """What a run that reads the project's samples will do."""
-    return ngettext("%(num)s sample will be encoded.", "%(num)s samples will be encoded.", many)
+def _clusters(form: Form) -> int:
+    text = str(form.values.get("clusters", ""))
+    return int(text) if text.isdecimal() and len(text) < 18 else 0
 
 
 def estimate_of(session: Session, seat: Seat, form: Form, dataset_id: int) -> str:
@@ -240,5 +239,5 @@ def estimate_of(session: Session, seat: Seat, form: Form, dataset_id: int) -> st
     try:
         config = config_of(form.kind, strings)
     except (BadConfig, SeveralFaults) as problem:
-        return f"{problem.what}."
+        return problem.what
     return "\n".join(filter(None, estimating.lines(session, seat, config, dataset_id, form.base)))

@@ -15,7 +15,7 @@ from app.core.language import told
 from app.core.settings import settings
 from app.datasets.tables import Dataset
 from app.projects.guard import Seat
-from app.runs import queries
+from app.runs import fitting, queries
 from app.runs.kinds import KINDS, Kind, Role
 from app.runs.refusals import (
     BadConfig,
@@ -59,7 +59,7 @@ def planned(
     """`inputs` by role: ids of a dataset or of a run, or the plan of a run that would begin before.
 
     Raises UnknownRecipe, NotFound; and, alone or together as SeveralFaults, BadName, BadConfig, BaseModelNotFound,
-    NoExpander, InputMissing, WrongInput, NoPairs, NoApprovedCritiques.
+    NoExpander, InputMissing, WrongInput, NoPairs, NoApprovedCritiques; and what `fitting` raises.
     """
     kind = kind_of(recipe)
     plan = Plan(kind, "", recipes.validate(recipe, {}), {})
@@ -76,6 +76,8 @@ def planned(
         with faults.gathered():
             plan.inputs[name] = source if isinstance(source, Plan) else _input(session, seat, kind, name, source)
     faults.refuse()
+    dataset = plan.inputs.get("dataset")
+    fitting.refuse(session, seat.project.id, plan.config, dataset if isinstance(dataset, Dataset) else None)
     return plan
 
 
@@ -126,6 +128,8 @@ def checked_config(kind: Kind, values: dict[str, Any]) -> recipes.Config:
         config = recipes.validate(kind.recipe, values)
         if isinstance(config, recipes.Expand):
             _refuse_missing_expander(config)
+        if isinstance(config, recipes.Cluster):
+            fitting.refuse_encoder(config.base)
     except recipes.ConfigError as problem:
         raise bad_config(kind, problem) from None
     return replace(config, base=_checked_base(config.base)) if config.base else config

@@ -68,6 +68,8 @@ class NoExpander(Invalid):
 class NoPairs(Invalid):
     """The dataset has no pair to learn from."""
 
+    advice = N_("Choose a dataset in which responses are ranked unlike one another.")
+
 
 class InputMissing(Invalid):
     """The recipe needs an input that was not chosen."""
