@@ -34,6 +34,7 @@ WORDS = {
     "role.given": N_("gave someone a role"),
     "role.taken": N_("took a role from someone"),
     "samples.imported": N_("imported samples"),
+    "samples.picked": N_("picked samples to judge"),
     "tasks.cut": N_("cut tasks"),
     "task.skipped": N_("skipped a sample"),
     "task.flagged": N_("flagged a sample"),

@@ -13,11 +13,12 @@ from app.core.html import page, redirect, wants_json
 from app.projects.guard import Admin, Annotator, Overseer
 from app.samples.queries import PAGE, Filters, count, matching, page_of
 from app.samples.tables import DOMAINS, QUESTION_TYPES
-from app.tasks import actions, flags, queries, queue_pages
+from app.tasks import actions, flags, queries, queue_pages, sampling_pages, samplings
 from app.tasks.tables import FLAG_KINDS
 
 router = APIRouter(prefix="/projects/{slug}")
 router.include_router(queue_pages.router)
+router.include_router(sampling_pages.router)
 Line = Annotated[str, Query(max_length=200)]
 Note = Annotated[str, Form(max_length=100_000)]
 
@@ -31,10 +32,11 @@ def samples(
     question_type: Line = "",
     state: Line = "",
     text: Line = "",
+    sampling: Annotated[int, Query(ge=0, lt=2**63)] = 0,
     after: Annotated[int, Query(ge=0, lt=2**63)] = 0,
 ) -> Response:
     filters = Filters(domain, question_type, text)
-    query = queries.in_state(matching(seat, filters), state)
+    query = samplings.within(queries.in_state(matching(seat, filters), state), sampling)
     rows = page_of(session, query, after)
     return page(
         request,
@@ -47,6 +49,7 @@ def samples(
         progress=queries.progress(session, seat.project.id),
         filters=filters,
         state=state,
+        sampling=samplings.one(session, seat, sampling) if sampling else None,
         after=after,
         domains=DOMAINS,
         question_types=QUESTION_TYPES,

@@ -81,6 +81,14 @@ def webhook(page: Page) -> str:
     return links.first.get_attribute("href") or ""
 
 
+def sampling(page: Page) -> str:
+    """The page of a pick that is made for it."""
+    page.goto("/projects/demo/samplings/new")
+    page.click("main form .actions button")
+    page.wait_for_url(re.compile(r"/samplings/\d+$"))
+    return page.url
+
+
 def password_link(page: Page) -> str:
     page.goto("/people")
     newcomer = f"{secrets.token_hex(4)}@example.org"  # another one where the walk is made again
@@ -129,6 +137,9 @@ READERS: dict[str, list[tuple[str, Way]]] = {
         (f"{AT}/guidelines", "/projects/demo/guidelines"),
         (f"{AT}/guidelines/{{number}}", "/projects/demo/guidelines/1"),
         (f"{AT}/samples", "/projects/demo/samples"),
+        (f"{AT}/samplings", "/projects/demo/samplings"),
+        (f"{AT}/samplings/new", "/projects/demo/samplings/new"),
+        (f"{AT}/samplings/{{sampling_id}}", sampling),
         (f"{AT}/samples/import", "/projects/demo/samples/import"),
         (f"{AT}/samples/imports/{{token}}", upload),
         (f"{AT}/samples/{{sample_id}}", link_in("/projects/demo/samples", "a[href*='/samples/']:not([href*=import])")),
@@ -188,6 +199,7 @@ READERS: dict[str, list[tuple[str, Way]]] = {
 
 NO_PAGES = re.compile(
     r"^/(api|language|notices)/|\.(csv|jsonl)$|/(media/.*|download|events|log|log/search|history|estimate|curves|rules/progress|groups/[^/]+/state)$|^/(healthz|readyz|metrics)$"
+    r"^/(api|language)/|\.(csv|jsonl)$|/(media/.*|download|events|log|log/search|history|estimate|curves|rules/progress|groups/[^/]+/state|samplings/composition)$|^/(healthz|readyz|metrics)$"
 )
 """Routes that answer with data, files, streams and parts of pages, or lead on."""
 WITH_A_PROVIDER = {

@@ -117,6 +117,12 @@ POST   /projects/{slug}/queue/people/{user_id}/record              admin       3
 POST   /projects/{slug}/queue/people/{user_id}/pause               admin       409 · 404
 POST   /projects/{slug}/queue/people/{user_id}/resumption          admin       303 · 404
 POST   /projects/{slug}/queue/people/{user_id}/admission           admin       303 · 404
+GET    /projects/{slug}/samplings                                  overseer
+GET    /projects/{slug}/samplings/new                              admin
+GET    /projects/{slug}/samplings/composition                      admin
+POST   /projects/{slug}/samplings                                  admin
+GET    /projects/{slug}/samplings/{sampling_id:int}                overseer    200 · 404
+POST   /projects/{slug}/samplings/{sampling_id:int}/tasks          admin       303 · 404
 POST   /projects/{slug}/tasks                                      admin
 GET    /projects/{slug}/flags                                      admin
 POST   /projects/{slug}/flags/{flag_id}/resolution                 admin       303 · 404

@@ -30,8 +30,9 @@ from app.runs import webhooks
 from app.runs.group_tables import RunGroup
 from app.runs.tables import Checkpoint, Run
 from app.samples import pieces, renditions, staging
+from app.samples.picking import Rule
 from app.tasks import actions as tasks
-from app.tasks import flags, gold, people
+from app.tasks import flags, gold, people, samplings
 from tests import cast
 from tests.app.annotations import desk
 from tests.app.runs import stories
@@ -121,6 +122,7 @@ def _fill(session: Session, project: Project, author: User) -> tuple[Ids, Ids, d
         "dataset_id": dataset.id,
         "run_id": run_id,
         "checkpoint_id": _checkpoint(session, run_id),
+        "sampling_id": samplings.make(session, seats["admin"], "a pick", Rule(), fresh=False).id,
         "group_id": _group(session, seats["researcher"], run_id),
         **_webhook(session, seats["researcher"]),
         "token": _upload(seats["admin"]),
