@@ -16,8 +16,12 @@ def base_of(named: str) -> str:
     base = named or os.environ.get("BASE_MODEL", "").strip()
     if not base:
         raise BaseModelNotFound("no base model is named: set the field base, or BASE_MODEL in the environment")
-    folder = Path(base).expanduser()
-    if folder.is_dir():
+    try:
+        folder = Path(base).expanduser()
+        is_there = folder.is_dir()
+    except (OSError, RuntimeError):  # a name too long for any file, the home of nobody
+        raise BaseModelNotFound(f"the path {base!r} does not exist") from None
+    if is_there:
         if not (folder / "config.json").is_file():
             raise BaseModelNotFound(f"{base!r} is a folder without a model's config.json")
         return str(folder.resolve())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple
 
 import orjson
@@ -13,6 +12,7 @@ from app.core.errors import Invalid
 from app.core.language import N_, ngettext
 from app.core.language import gettext as _
 from app.datasets.tables import Dataset
+from app.runs import weights
 from app.runs.refusals import NoPairs
 from app.samples.tables import Medium, Sample
 from ml import config as recipes
@@ -97,8 +97,8 @@ def refuse_encoder(base: str) -> None:
     """Raises NoEncoder: for nothing, and for a model's folder whose config.json knows of no vision tower."""
     if not base.strip():
         raise NoEncoder(_("No encoder is named."), "base")
-    path = Path(base).expanduser() / "config.json"
-    if not path.is_file():
+    folder = weights.folder_of(base)
+    if folder is None or not (path := folder / "config.json").is_file():
         return
     try:
         said = orjson.loads(path.read_bytes())

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any, NoReturn
 
 from app.core import storage
@@ -15,7 +15,7 @@ from app.core.language import told
 from app.core.settings import settings
 from app.datasets.tables import Dataset
 from app.projects.guard import Seat
-from app.runs import fitting, queries
+from app.runs import fitting, queries, weights
 from app.runs.kinds import KINDS, Kind, Role
 from app.runs.refusals import (
     BadConfig,
@@ -34,6 +34,8 @@ from app.runs.tables import Run, RunInput
 from ml import config as recipes
 
 LONGEST_NAME = 120
+HUB_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9._-]{1,96})?")
+"""What a hub of models takes as a name, with its owner or without."""
 
 
 @dataclass
@@ -160,14 +162,19 @@ def _refuse_missing_expander(config: recipes.Expand) -> None:
 
 def _checked_base(base: str) -> str:
     """A path must be a model's folder; what cannot be a path may be a hub's id, which only the trainer can look up."""
-    folder = Path(base).expanduser()
-    if folder.is_dir():
+    if folder := weights.folder_of(base):
         if not (folder / "config.json").is_file():
             raise BaseModelNotFound(_("%(base)s is a folder without a model's config.json.", base=base), "base")
         return str(folder.resolve())
     if base.startswith((".", "/", "~")) or base.count("/") > 1:
         raise BaseModelNotFound(
             _("The base model's path %(base)s does not exist.", base=base),
+            "base",
+            _("Name a folder of this machine, or a transformers id."),
+        )
+    if not HUB_ID.fullmatch(base):
+        raise BaseModelNotFound(
+            _("“%(base)s” is neither a folder nor a transformers id.", base=base[:80]),
             "base",
             _("Name a folder of this machine, or a transformers id."),
         )

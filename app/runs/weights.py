@@ -34,10 +34,18 @@ class Weights:
     exact: bool = True
 
 
+def folder_of(base: str) -> Path | None:
+    """The folder that a base model's field names; None where there is none, as for a hub's id."""
+    try:
+        folder = Path(base).expanduser()
+        return folder if base.strip() and folder.is_dir() else None
+    except (OSError, RuntimeError, ValueError):  # a name too long for any file, the home of nobody, a NUL
+        return None
+
+
 def of(base: str) -> Weights | None:
     """What a model's folder or its name tells; None where neither does."""
-    folder = Path(base).expanduser()
-    if base and folder.is_dir():
+    if folder := folder_of(base):
         files = sorted(folder.glob("*.safetensors"))
         return _counted(folder, tuple((path.name, path.stat().st_mtime_ns) for path in files)) if files else None
     return _named(base)
