@@ -198,8 +198,9 @@ READERS: dict[str, list[tuple[str, Way]]] = {
 """Who reads which pages (nobody is signed in under ""), and where: an address, or how to come to one."""
 
 NO_PAGES = re.compile(
-    r"^/(api|language|notices)/|\.(csv|jsonl)$|/(media/.*|download|events|log|log/search|history|estimate|curves|rules/progress|groups/[^/]+/state)$|^/(healthz|readyz|metrics)$"
-    r"^/(api|language)/|\.(csv|jsonl)$|/(media/.*|download|events|log|log/search|history|estimate|curves|rules/progress|groups/[^/]+/state|samplings/composition)$|^/(healthz|readyz|metrics)$"
+    r"^/(api|language|notices)/|\.(csv|jsonl)$|^/(healthz|readyz|metrics)$"
+    r"|/(media/.*|download|events|log|log/search|history|estimate|curves|rules/progress)$"
+    r"|/(groups/[^/]+/state|samplings/composition)$"
 )
 """Routes that answer with data, files, streams and parts of pages, or lead on."""
 WITH_A_PROVIDER = {
