@@ -17,6 +17,7 @@ from ml.config import Config, ConfigError, validate
 from ml.errors import MissingInput, Stopped
 
 CHECKPOINT = "step-"
+GONE = ".gone.aside"
 
 
 class RunFolder:
@@ -84,8 +85,11 @@ class RunFolder:
             write_folder(place, write)
             self._append("checkpoint", step=step, path=str(place.relative_to(self.path)))
         with fence.held(place):
+            # Out of its place first: a process that is ended meanwhile leaves no half of it there.
             for old in self._complete_checkpoints()[:-keep]:
-                shutil.rmtree(old)
+                old.replace(old.with_name(f"{old.name}{GONE}"))
+            for gone in self.checkpoints.glob(f"*{GONE}"):
+                shutil.rmtree(gone)
         return place
 
     def latest_checkpoint(self) -> tuple[int, Path] | None:

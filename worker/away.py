@@ -78,8 +78,16 @@ class Away:
         sizes = {file: (folder / file).stat().st_size for file in sums} | {SUMS: len(as_text(sums))}
         if self.sizes(aside) != sizes:
             raise OSError(f"{aside} is not what was put there")
-        self.remove(name)
+        if self.has(name):
+            self.give_up(name)
         self.there.mv(f"{self.root}/{aside}", f"{self.root}/{name}", recursive=True)
+
+    def give_up(self, folder: str) -> None:
+        """Out of its place first: whoever is ended meanwhile leaves no half of it there."""
+        gone = f"{folder}.gone.aside"
+        self.remove(gone)
+        self.there.mv(f"{self.root}/{folder}", f"{self.root}/{gone}", recursive=True)
+        self.remove(gone)
 
     def remove(self, folder: str) -> None:
         if self.has(folder):

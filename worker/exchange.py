@@ -128,7 +128,7 @@ class Exchange:
         log.info("checkpoint put", run=self.claim.run_id, checkpoint=name)
         kept = {path.name for path in (self.folder / "checkpoints").iterdir()}
         for old in self.away.entries(there).keys() - kept - {name}:
-            self.away.remove(f"{there}/{old}")
+            (self.away.remove if old.endswith(".aside") else self.away.give_up)(f"{there}/{old}")
 
     def _put_changed(self, path: Path, name: str) -> None:
         about = path.stat()

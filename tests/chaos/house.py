@@ -4,11 +4,13 @@
     python -m tests.chaos.house celery NAME ARGS…   one of its workers, or beat
 
 What trainers execute is `tests.chaos.recipe`: it reports, saves and resumes as a recipe does, and asks for no torch.
+With CHAOS_RECIPE=real it is what runs ask for.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -49,7 +51,8 @@ def celery(words: list[str]) -> None:
     from worker.celery import app
 
     claims.STALE, watching.SILENT_AT_MOST = STALE, STALE.total_seconds() / 2
-    launch.command = lambda recipe, folder, processes=1: [sys.executable, "-m", "tests.chaos.recipe", str(folder)]
+    if os.environ["CHAOS_RECIPE"] == "script":
+        launch.command = lambda recipe, folder, processes=1: [sys.executable, "-m", "tests.chaos.recipe", str(folder)]
     app.conf.beat_schedule["sweep"] |= {"schedule": SWEEP_EVERY, "options": {"expires": SWEEP_EVERY}}
     app.start(argv=words)
 

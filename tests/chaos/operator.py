@@ -90,8 +90,11 @@ class House:
 
 
 @contextmanager
-def opened() -> Iterator[House]:
-    """The platform on an empty folder, on a disk of its own where we have the right to mount one."""
+def opened(recipe: str = "script") -> Iterator[House]:
+    """The platform on an empty folder, on a disk of its own where we have the right to mount one.
+
+    recipe: "script" for `tests.chaos.recipe`, "real" for what `python -m ml` does.
+    """
     around = Path(tempfile.mkdtemp(prefix="assay-chaos-", dir="/tmp"))
     around.chmod(0o711)
     disk = around / "disk"
@@ -99,7 +102,7 @@ def opened() -> Iterator[House]:
     is_mounted = _mount(disk)
     house = None
     try:
-        house = _start(around, disk / "data", is_mounted)
+        house = _start(around, disk / "data", is_mounted, recipe)
         eventually(lambda: not house.stand() or "Assay is at" in house.log, seconds=200)
         assert house.stand(), house.log
         yield house
@@ -123,10 +126,10 @@ def _mount(disk: Path) -> bool:
     return done.returncode == 0
 
 
-def _start(around: Path, folder: Path, is_mounted: bool) -> House:
+def _start(around: Path, folder: Path, is_mounted: bool, recipe: str) -> House:
     port = free_port()
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    told = {"ASSAY_DATA": str(folder), "ASSAY_PORT": str(port), "PYTHONPATH": str(ROOT)}
+    told = {"ASSAY_DATA": str(folder), "ASSAY_PORT": str(port), "PYTHONPATH": str(ROOT), "CHAOS_RECIPE": recipe}
     with (around / "log").open("wb") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.chaos.house", "up"],

@@ -1,47 +1,50 @@
 """What trainers execute in the chaos test: some steps, each reported and saved; started again, it goes on.
 
-Two at once on one folder would be seen: the second finds the first's lock and says so in `doubled`.
+It reports, saves and resumes by `ml.folder`, as recipes do, two steps a checkpoint, so that a killed one does a step
+twice; and asks for no torch. Two at once on one folder would be seen: the second finds the first's lock and says so in
+`doubled`.
 """
 
 from __future__ import annotations
 
 import fcntl
-import json
-import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
+
+from ml.folder import RunFolder, write_folder
 
 STEPS = 12
 SECONDS = 0.25
+WEIGHTS = "weights.bin"
 
 
-def main(folder: Path) -> None:
-    lock = (folder / "lock").open("w")
+def main(place: Path) -> None:
+    lock = (place / "lock").open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        (folder / "doubled").touch()
+        (place / "doubled").touch()
         raise
-    saved = folder / "saved"
-    done = int(saved.read_text()) if saved.exists() else 0
-    with (folder / "started").open("a") as file:
-        file.write(f"{done}\n")
-    for step in range(done + 1, STEPS + 1):
+    folder = RunFolder(place)
+    found = folder.latest_checkpoint()
+    for step in range(found[0] + 1 if found else 1, STEPS + 1):
         time.sleep(SECONDS)
-        with (folder / "metrics.jsonl").open("a") as file:
-            line = {"kind": "metric", "step": step, "split": "train", "values": {"loss": 1 / step}, "at": time.time()}
-            file.write(json.dumps(line) + "\n")
-        write_whole(saved, str(step))
-    (folder / "output" / "checkpoint").mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "output" / "checkpoint" / "meta.json", "{}")
-    write_whole(folder / "result.json", '{"accuracy": 1.0}')
+        folder.metric(step, "train", {"loss": 1 / step})
+        if step % 2 == 0:
+            folder.save_checkpoint(step, partial(_write, WEIGHTS, weights(step)), keep=2)
+    write_folder(folder.output / "checkpoint", partial(_write, "meta.json", "{}"))
+    folder.result({"accuracy": 1.0})
 
 
-def write_whole(path: Path, text: str) -> None:
-    aside = path.with_name(f".{path.name}.aside")
-    aside.write_text(text)
-    os.replace(aside, path)
+def weights(step: int) -> str:
+    """So long that it is written in several pieces."""
+    return f"{step:08d}" * 20_000
+
+
+def _write(name: str, text: str, folder: Path) -> None:
+    (folder / name).write_text(text)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,7 +32,7 @@ from tests.app.runs import stories
 from tests.chaos.annotators import SLUG, Annotator
 from tests.chaos.network import SlowNetwork
 from tests.chaos.operator import House, opened, trouble
-from tests.chaos.recipe import STEPS
+from tests.chaos.recipe import STEPS, WEIGHTS, weights
 
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "0"))
 SEED = int(os.environ.get("CHAOS_SEED", "7"))
@@ -164,13 +165,28 @@ def no_overlap_is_exceeded() -> None:
 def every_run_was_done_once(house: House) -> None:
     with transaction() as session:
         runs = list(session.scalars(sa.select(Run)))
-        steps = dict(session.execute(sa.select(Metric.run_id, sa.func.count()).group_by(Metric.run_id)).tuples().all())
+        said = session.execute(
+            sa.select(Metric.run_id, Metric.payload["step"].as_integer())
+            .where(Metric.kind == "metric")
+            .order_by(Metric.id)
+        )
+        steps: dict[int, list[int]] = {}
+        for run_id, step in said:
+            steps.setdefault(run_id, []).append(step)
     assert len(runs) == RUNS
     for run in runs:
         folder = storage.run_folder(run.id)
         assert not (folder / "doubled").exists(), "two trainers executed one run at once"
         assert run.failure is None or house.filled, run.failure  # a full disk may end a run; a kill may not
-        assert run.failure or steps[run.id] >= STEPS, (run.id, steps)
+        assert run.failure or steps[run.id] == list(range(1, STEPS + 1)), (run.id, steps)
+        assert len(set(steps.get(run.id, []))) == len(steps.get(run.id, [])), "a step's figures are kept twice"
+        no_checkpoint_is_half(folder)
+
+
+def no_checkpoint_is_half(folder: Path) -> None:
+    for place in (folder / "checkpoints").glob("step-*"):
+        if place.suffix != ".aside":
+            assert (place / WEIGHTS).read_text() == weights(int(place.name.removeprefix("step-"))), place
 
 
 def the_log_verifies() -> None:
