@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Browser, expect
 from sqlalchemy.orm import Session
@@ -111,7 +113,9 @@ def test_a_reader_of_chinese_reads_the_notice_in_chinese(story: stories.Story, c
     assert language() == "en"
 
 
-def test_a_researcher_who_watches_a_run_sees_it_end(session: Session, browser: Browser, address: str) -> None:
+def test_a_researcher_who_is_elsewhere_reads_in_the_title_that_a_run_ended_and_then_on_its_page(
+    session: Session, browser: Browser, address: str
+) -> None:
     story = stories.begin(session)
     run = story.start()
     run.claimed_by, run.claimed_at, run.heartbeat_at, run.started_at, run.fence = "w", now(), now(), now(), 1
@@ -120,12 +124,17 @@ def test_a_researcher_who_watches_a_run_sees_it_end(session: Session, browser: B
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     context.add_cookies([{"name": COOKIE, "value": secret, "url": address}])
     page = patient(context.new_page())
+    page.add_init_script("Object.defineProperty(document, 'hidden', { get: () => !globalThis.isBack })")
     page.goto(f"{address}{story.at}/{run.id}")
     expect(page.locator("#log")).to_be_attached()
     with transaction() as other:
         claims.end(other, Claim(run.id, 1, "reward"), 1, "Failed: it broke")
     toast = page.locator("#ended")
     expect(toast).to_contain_text("This run failed.")
+    expect(page).to_have_title(re.compile("^This run failed. · a reward"))
+    expect(page.locator("[data-unread]")).to_have_text("1")
+    page.evaluate("globalThis.isBack = true; document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page).to_have_title(re.compile("^a reward"))
     expect(page.locator("[data-unread]")).to_have_count(0)
     toast.get_by_role("button", name="Close").click()
     expect(toast).to_be_empty()

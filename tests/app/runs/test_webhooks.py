@@ -7,7 +7,9 @@ import json
 import re
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -139,6 +141,37 @@ def test_however_often_the_desk_is_nudged_a_message_is_tried_when_its_time_has_c
     for _ in range(3):
         deliver_webhook(row.id)
     assert len(server.heard) == 1
+
+
+def test_of_four_workers_that_race_one_sends(story: stories.Story, server: Receiver) -> None:
+    hook(story, server)
+    end(story)
+    [row] = deliveries(story.session)
+    story.session.commit()
+    together = Barrier(4)
+
+    def race(_number: int) -> None:
+        together.wait()
+        delivering.perform(row.id)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(race, range(4)))
+    assert len(server.heard) == 1
+
+
+def test_what_a_worker_was_sending_when_it_was_lost_is_sent_again(story: stories.Story, server: Receiver) -> None:
+    hook(story, server)
+    end(story)
+    [row] = deliveries(story.session)
+    story.session.commit()
+    with transaction() as session:
+        assert delivering._taken(session, row.id) is not None, "and then the power fails"
+    work(story.session)
+    assert server.heard == [], "another looks after a while"
+    later(story.session)
+    work(story.session)
+    [row] = deliveries(story.session)
+    assert (delivering.state_of(row), row.tries, len(server.heard)) == ("taken", 2, 1)
 
 
 def test_a_receiver_in_trouble_is_asked_ever_more_seldom_and_then_given_up(
