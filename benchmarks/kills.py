@@ -37,9 +37,6 @@ from tests.chaos.operator import House, opened
 
 VICTIMS = ("trainer", "web", "broker", "database")
 CONFIG = {"objective": "dpo", "epochs": 24, "samples_per_batch": 2, "checkpoint_every": 3, "keep_checkpoints": 2}
-WITHIN = 14.0
-"""Seconds within which a kill comes after the one before: about as long as a training takes undisturbed."""
-
 RUNS_A_KILL = 0.3
 """Trainings for each kill, so that most are hit more than once."""
 
@@ -49,6 +46,8 @@ class Seen:
     """What was done, and what is wrong."""
 
     kills: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+    """How long a training takes undisturbed; each kill comes within as many after the one before."""
     runs: int = 0
     claims: int = 0
     resumed: int = 0
@@ -57,7 +56,8 @@ class Seen:
 
     def __str__(self) -> str:
         killed = ", ".join(f"{name} {many}" for name, many in sorted(self.kills.items()))
-        did = f"trainings {self.runs} · claims {self.claims} · gone on from a checkpoint {self.resumed}"
+        did = f"trainings of {self.seconds:.0f} s {self.runs} · claims {self.claims}"
+        did += f" · gone on from a checkpoint {self.resumed}"
         read = f"checkpoints read {self.checkpoints} · faults {len(self.faults)}"
         return f"kills {self.kills.total()} ({killed}) · {did} · {read}"
 
@@ -69,11 +69,12 @@ def perform(rounds: int, seed: int) -> Seen:
         story = _story()
         first = _start(story, 0)
         _until_ended(house, [first], seen)
+        seen.seconds = _seconds(first)
         runs = [_start(story, number) for number in range(1, 1 + max(1, round(rounds * RUNS_A_KILL)))]
         for victim in _victims(rounds, dice):
             if not _open(runs):  # they were quicker than the dice
                 runs.append(_start(story, len(runs) + 1))
-            time.sleep(dice.uniform(0.0, WITHIN))
+            time.sleep(dice.uniform(0.0, seen.seconds))
             eventually(lambda victim=victim: _kill(house, victim, runs), seconds=60)  # type: ignore[misc]
             seen.kills = house.kills
             _look_at_checkpoints([first, *runs], seen)
@@ -211,6 +212,13 @@ def _look_at_ends(first: int, runs: list[int], seen: Seen) -> None:
         elif _weights(run) != wanted:
             seen.faults.append(f"run {run} ended with other weights than the undisturbed one")
         seen.faults += [f"run {run}, {key}: {fault}" for key, fault in _unlike(_figures(run), figures)]
+
+
+def _seconds(run: int) -> float:
+    with transaction() as session:
+        found = session.get_one(Run, run)
+        assert found.started_at is not None and found.ended_at is not None
+        return (found.ended_at - found.started_at).total_seconds()
 
 
 def _weights(run: int) -> str:

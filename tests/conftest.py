@@ -28,6 +28,13 @@ OUTSIDE = [
     "OIDC_ISSUER",
     "OIDC_CLIENT_ID",
     "OUTSIDE_ALLOWED",
+    "TRAINER_FOLDER",
+    "TRAINER_GPUS",
+    "GPUS_PER_RUN",
+    "RUN_PROCESSES",
+    "RUN_HOURS",
+    "RUN_CPU_HOURS",
+    "RUN_MEMORY_GIB",
 ]
 TEMPLATE = "assay"
 MEMORY = "/dev/shm"
