@@ -105,7 +105,7 @@ def _until(page: Page, state: str, platform: Platform, patience: float = 420) ->
         page.wait_for_timeout(1000)
 
 
-def test_a_run_started_from_the_form_shows_its_curves_live_and_is_cancelled_by_name(
+def test_a_run_started_from_the_form_shows_its_curves_live_is_cancelled_by_name_and_goes_on(
     enter: Enter, platform: Platform
 ) -> None:
     page = enter("rui")
@@ -113,9 +113,13 @@ def test_a_run_started_from_the_form_shows_its_curves_live_and_is_cancelled_by_n
     page.locator("#name").fill("long enough to cancel")
     page.locator("details:has(#epochs) > summary").click()
     page.locator("#epochs").fill("100")
+    page.locator("details:has(#checkpoint_every) > summary").first.click()
+    page.locator("#checkpoint_every").fill("1")
     page.get_by_role("button", name="Start the run").click()
     expect(page).to_have_url(re.compile(r"/runs/\d+$"))
     expect(page.locator(".uplot").first).to_be_visible(timeout=120_000)  # without a reload: the stream brought it
+    saved = platform.data / "storage" / "runs" / page.url.rsplit("/", 1)[1] / "checkpoints"
+    _wait_until(page, lambda: any(place.suffix != ".aside" for place in saved.glob("step-*")))
     asked = time.monotonic()
     page.get_by_role("button", name=re.compile("Cancel")).first.click()
     if page.get_by_role("dialog").is_visible():
@@ -123,6 +127,19 @@ def test_a_run_started_from_the_form_shows_its_curves_live_and_is_cancelled_by_n
     _reload_until(page, "cancelled")
     assert time.monotonic() - asked < 15
     expect(page.get_by_text("Cancelled by Rui")).to_be_visible()
+
+    page.get_by_role("button", name="Go on from the last checkpoint").click()
+    expect(page.locator("#notes")).to_contain_text(re.compile(r"resumed after step [1-9]"), timeout=120_000)
+    page.get_by_role("button", name=re.compile("Cancel")).first.click()
+    page.get_by_role("dialog").get_by_role("button", name=re.compile("Cancel")).first.click()
+    _reload_until(page, "cancelled")
+
+
+def _wait_until(page: Page, true: Callable[[], bool], patience: float = 120) -> None:
+    deadline = time.monotonic() + patience
+    while not true():
+        assert time.monotonic() < deadline, "it never came"
+        page.wait_for_timeout(200)
 
 
 def _reload_until(page: Page, state: str, patience: float = 15) -> None:
