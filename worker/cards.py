@@ -86,7 +86,7 @@ def shown() -> list[dict[str, Any]]:
 def _unknown(name: str) -> dict[str, Any]:
     """A card of which nothing but its name is known."""
     asked = dict.fromkeys(("memory_used", "memory_total", "use", "temperature"))
-    return {"index": name, "uuid": None, "name": name, **asked}
+    return {"index": name, "uuid": "", "name": "", **asked}
 
 
 def _lock(name: str) -> int | None:

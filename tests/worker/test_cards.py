@@ -71,7 +71,7 @@ def test_two_trainers_never_hold_one_card(monkeypatch: pytest.MonkeyPatch) -> No
     assert cards.environment(2)["CUDA_VISIBLE_DEVICES"] == "1,GPU-8932f937"
     another(monkeypatch)
     assert not cards.claim() and cards.held() == []
-    assert [(card["name"], card["held"]) for card in cards.shown()] == [(name, False) for name in cards.wanted()]
+    assert [(card["index"], card["held"]) for card in cards.shown()] == [(name, False) for name in cards.wanted()]
 
 
 def test_cards_are_those_that_the_trainer_sees_where_none_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +122,7 @@ def test_the_page_of_workers_says_which_card_is_held(client: TestClient, story: 
     story.session.commit()
     cast.sign_in(client, story.session, story.seat.user)
     page = client.get(f"{story.at}/workers").text
-    assert page.count("held by this trainer") == 1 and page.count("held by another trainer") == 1
+    assert page.count("· held<") == 1 and page.count("· held by another<") == 1
 
 
 def test_a_run_goes_on_with_as_many_processes_as_it_began_with(story: stories.Story) -> None:
