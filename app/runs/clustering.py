@@ -18,6 +18,7 @@ from app.core.language import gettext as _
 from app.runs.lines import read_jsonl
 from app.runs.refusals import OutputMissing
 from app.runs.tables import Run
+from app.samples import curating
 from app.samples.tables import Medium, Sample
 
 BATCH = 5000
@@ -97,7 +98,10 @@ def shown(session: Session, run: Run) -> dict[str, Any]:
     query = sa.select(Sample).where(Sample.project_id == run.project_id, Sample.id.in_(numbers))
     known = {f"s{sample.id}": sample for sample in session.scalars(query.options(selectinload(Sample.media)))}
     points = list(read_jsonl(output / "samples.jsonl", DRAWN))
-    return {"clusters": clusters, "duplicates": duplicates, "known": known, "wall": WALL, "points": points}
+    twins = {int(key.removeprefix("s")) for each in duplicates for key in each["samples"]}
+    aside = {f"s{number}" for number in curating.aside_of(session, sorted(twins))}
+    found = {"clusters": clusters, "duplicates": duplicates, "known": known, "wall": WALL, "points": points}
+    return {**found, "aside": aside}
 
 
 DRAWN = 2000

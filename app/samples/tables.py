@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.accounts.tables import User
 from app.core.db import Base, Id, Moment
 from app.projects.tables import Project
+from app.samples.curating_tables import SetAside as SetAside  # these tables belong to this room too
 from app.samples.sampling_tables import Pick as Pick  # its table belongs to this room
 
 DOMAINS = ("image", "video", "safety")

@@ -12,6 +12,7 @@ from app.accounts.actions import audit
 from app.accounts.tables import User
 from app.core.db import Session
 from app.projects.tables import Project
+from app.samples.queries import is_aside
 from app.samples.tables import Response, Sample
 from app.tasks import ruling
 from app.tasks.record_tables import Gold
@@ -38,7 +39,7 @@ def cut_tasks(session: Session, project: Project, author: User, sample_ids: Sequ
             sa.literal(project.id), Sample.id, there + missing.c.nth, laid["priority"], Lane.id, sa.literal(False)
         )
         .select_from(sa.join(Sample, missing, sa.true()).join(Lane, _lane_of(project, laid)))
-        .where(Sample.project_id == project.id, ~has_gold(), can_be_judged())
+        .where(Sample.project_id == project.id, ~has_gold(), can_be_judged(), ~is_aside())
         .order_by(Sample.id)
     )
     if sample_ids is not None:

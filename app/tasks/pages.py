@@ -5,20 +5,22 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import Response
 
 from app.core.db import Db
 from app.core.html import page, redirect, wants_json
 from app.projects.guard import Admin, Annotator, Overseer
+from app.samples import curating
 from app.samples.queries import PAGE, Filters, count, matching, page_of
 from app.samples.tables import DOMAINS, QUESTION_TYPES
-from app.tasks import actions, flags, queries, queue_pages, sampling_pages, samplings
+from app.tasks import actions, curating_pages, flags, queries, queue_pages, sampling_pages, samplings
 from app.tasks.tables import FLAG_KINDS
 
 router = APIRouter(prefix="/projects/{slug}")
 router.include_router(queue_pages.router)
 router.include_router(sampling_pages.router)
+router.include_router(curating_pages.router)
 Line = Annotated[str, Query(max_length=200)]
 Note = Annotated[str, Form(max_length=100_000)]
 
@@ -28,14 +30,11 @@ def samples(
     request: Request,
     session: Db,
     seat: Overseer,
-    domain: Line = "",
-    question_type: Line = "",
+    filters: Annotated[Filters, Depends(curating_pages.filters_of)],
     state: Line = "",
-    text: Line = "",
     sampling: Annotated[int, Query(ge=0, lt=2**63)] = 0,
     after: Annotated[int, Query(ge=0, lt=2**63)] = 0,
 ) -> Response:
-    filters = Filters(domain, question_type, text)
     query = samplings.within(queries.in_state(matching(seat, filters), state), sampling)
     rows = page_of(session, query, after)
     return page(
@@ -44,10 +43,12 @@ def samples(
         rows=rows[:PAGE],
         more=rows[PAGE - 1].id if len(rows) > PAGE else None,
         states=queries.states_of(session, [row.id for row in rows]),
+        aside=curating.aside_of(session, [row.id for row in rows]),
         total=count(session, query),
         short=queries.short_of_tasks(session, seat.project),
         progress=queries.progress(session, seat.project.id),
         filters=filters,
+        tags=curating.tags(session, seat),
         state=state,
         sampling=samplings.one(session, seat, sampling) if sampling else None,
         after=after,

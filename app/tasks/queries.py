@@ -14,6 +14,7 @@ from app.core.db import Session, now
 from app.core.errors import NotFound
 from app.projects.guard import Seat
 from app.projects.tables import Project
+from app.samples.queries import is_aside
 from app.samples.tables import Response, Sample
 from app.tasks import cutting
 from app.tasks.tables import Flag, Lease, Skip, Task
@@ -250,7 +251,7 @@ def in_state(query: sa.Select[Sample], state: str) -> sa.Select[Sample]:
 def short_of_tasks(session: Session, project: Project) -> int:
     """How many samples have fewer tasks than their overlap asks for; replacements do not count."""
     query = sa.select(sa.func.count()).select_from(Sample)
-    query = query.where(Sample.project_id == project.id, ~cutting.has_gold(), cutting.can_be_judged())
+    query = query.where(Sample.project_id == project.id, ~cutting.has_gold(), cutting.can_be_judged(), ~is_aside())
     return session.scalar(query.where(cutting.live_tasks() < cutting.overlap_of(project))) or 0
 
 

@@ -19,6 +19,7 @@ from app.core.language import gettext as _
 from app.projects.guard import Seat
 from app.samples import picking
 from app.samples.picking import Candidate, Rule, Stratum
+from app.samples.queries import is_aside
 from app.samples.sampling_tables import Pick, Sampling
 from app.samples.tables import Sample
 from app.tasks.cutting import can_be_judged, cut_tasks
@@ -81,7 +82,7 @@ def _group() -> sa.ColumnElement[str]:
 
 def _there(seat: Seat, fresh: bool) -> list[sa.ColumnElement[bool]]:
     cut = sa.exists().where(Task.sample_id == Sample.id)
-    return [Sample.project_id == seat.project.id, *([~cut] if fresh else [])]
+    return [Sample.project_id == seat.project.id, ~is_aside(), *([~cut] if fresh else [])]
 
 
 def candidates(session: Session, seat: Seat, fresh: bool) -> Iterator[Candidate]:

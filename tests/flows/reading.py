@@ -138,6 +138,7 @@ READERS: dict[str, list[tuple[str, Way]]] = {
         (f"{AT}/guidelines", "/projects/demo/guidelines"),
         (f"{AT}/guidelines/{{number}}", "/projects/demo/guidelines/1"),
         (f"{AT}/samples", "/projects/demo/samples"),
+        (f"{AT}/clusters", "/projects/demo/clusters"),
         (f"{AT}/samplings", "/projects/demo/samplings"),
         (f"{AT}/samplings/new", "/projects/demo/samplings/new"),
         (f"{AT}/samplings/{{sampling_id}}", sampling),

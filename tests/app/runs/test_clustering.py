@@ -71,5 +71,5 @@ def test_the_page_of_a_cluster_run_shows_walls_a_map_and_near_duplicates(
     run.ended_at, run.exit_code = now(), 0
     session.commit()
     text = cast.sign_in(client, session, story.seat.user).get(f"{story.at}/{run.id}").text
-    assert "Nothing has been dropped." in text and "0.9921" in text and "Cluster 2" in text
+    assert "Nothing is dropped by itself" in text and "0.9921" in text and "Cluster 2" in text
     assert text.count("<circle") >= 2 and text.count(f'/samples/{samples[0].id}"') == 2
