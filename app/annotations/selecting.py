@@ -27,7 +27,7 @@ NAMES = {
     "disagreement": N_("disagreement"),
     "flagged": N_("flagged"),
     "gold": N_("failed gold"),
-    "contradicted": N_("contradicted by the reward model"),
+    "contradicted": N_("against the reward model"),
 }
 """The rules' names, as people read why something is in the queue."""
 
