@@ -23,7 +23,7 @@ FROM web AS trainer
 USER root
 # torch exists as several builds, so that no hash names it: its exact version, then the rest as locked.
 RUN pip install "$(sed -n 's/.*"\(torch==[^"]*\)".*/\1/p' pyproject.toml)" \
- && pip install --require-hashes --no-deps -r locks/ml.txt -r locks/qlora.txt \
+ && pip install --require-hashes --no-deps -r locks/ml.txt -r locks/qlora.txt -r locks/sftp.txt \
  && install --directory --owner=assay /home/assay/.cache /home/assay/.cache/huggingface
 USER assay
 CMD ["celery", "--app", "worker.celery:app", "worker", "--queues", "gpu", "--concurrency", "1"]

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from fsspec import register_implementation
+from fsspec.implementations.memory import MemoryFileSystem
 from sqlalchemy.orm import Session
 
 from app.core import storage
@@ -120,6 +122,26 @@ def test_folders_go_whole_through_any_storage_that_has_a_url(tmp_path: Path) -> 
         assert not (tmp_path / "damaged").exists()
         with pytest.raises(InputAbsent):
             away.get_folder("runs/9", tmp_path / "nothing")
+
+
+class Renames(MemoryFileSystem):
+    """A driver like that of sftp, which renames and takes no further word."""
+
+    protocol = "renames"
+
+    def mv(self, old: str, new: str) -> None:
+        super().mv(old, new, recursive=True)
+
+
+def test_a_driver_that_only_renames_serves_too(tmp_path: Path) -> None:
+    register_implementation("renames", Renames, clobber=True)
+    (tmp_path / "a.txt").write_text("a")
+    away = Away("renames://storage")
+    for mark in ("1", "2"):
+        away.put_folder(tmp_path, "step-1", mark)
+    assert away.entries("") == {"step-1": True}
+    away.give_up("step-1")
+    assert away.entries("") == {}
 
 
 def test_what_a_run_needs_of_the_storage_is_named_with_its_hash(story: stories.Story) -> None:
