@@ -13,6 +13,7 @@ from itertools import combinations, product
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
 
 from app.annotations.desk import Reply
 from app.annotations.tables import Annotation
@@ -76,7 +77,8 @@ def beside(session: Session, seat: Seat, annotation: Annotation, shown: Sequence
     """None where nothing is offered, or where the seat may still be given the sample to annotate."""
     offered = assessments.standing(session, seat.project.id)
     found = assessments.of_sample(session, offered, annotation.sample_id)
-    if offered is None or not found or _may_annotate(session, seat, annotation):
+    may_read = sa.select(is_told(seat)).select_from(Annotation).where(Annotation.id == annotation.id)
+    if offered is None or not found or not session.scalar(may_read):
         return None
     given = {str(response): each for response, each in found.items()}
     rewards = {response: each.reward for response, each in given.items()}
@@ -90,11 +92,12 @@ def _assessed(reply: Reply, each: Assessment, order: list[float]) -> Assessed:
     return Assessed(reply.letter, each.reward, order.index(each.reward) + 1, each.critique)
 
 
-def _may_annotate(session: Session, seat: Seat, annotation: Annotation) -> bool:
+def is_told(seat: Seat) -> sa.ColumnElement[bool]:
+    """Whether the seat may read the model's opinion on an annotation's sample: not who may still be given it."""
     if "annotator" not in seat.roles:
-        return False
-    own = sa.exists().where(Annotation.sample_id == annotation.sample_id, Annotation.user_id == seat.user.id)
-    return not session.scalar(sa.select(own))
+        return sa.true()
+    own = aliased(Annotation)
+    return sa.exists().where(own.sample_id == Annotation.sample_id, own.user_id == seat.user.id)
 
 
 def expression(run_id: int | None = None) -> sa.ColumnElement[float]:

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased, joinedload, selectinload
 
-from app.annotations.contradiction import STRONG, is_strong, order_of
+from app.annotations.contradiction import STRONG, is_strong, is_told, order_of
 from app.annotations.disagreement import level
 from app.annotations.selecting import NOTHING, is_flagged
 from app.annotations.tables import BY_RULE, STATES, Annotation, Disagreement, Review, Revision, Waiting
@@ -86,6 +86,8 @@ class Line(NamedTuple):
     """By the reward model that is offered; −1 where it has no opinion."""
     uncertainty: float
     """Of that model between the sample's responses; −1 where it scored fewer than two."""
+    is_told: bool
+    """Whether who looks may read what the model says of it."""
     why: list[str]
     order: Order
 
@@ -95,7 +97,7 @@ class Line(NamedTuple):
 
     @property
     def is_contradicted(self) -> bool:
-        return self.contradiction >= STRONG
+        return self.is_told and self.contradiction >= STRONG
 
     @property
     def place(self) -> Place:
@@ -121,10 +123,11 @@ def lines(session: Session, seat: Seat, look: Look, after: Place | None = None, 
         joinedload(Annotation.sample).selectinload(Sample.media),
         selectinload(Annotation.revisions).joinedload(Revision.review),
     ]
-    columns = (Annotation, beside, Disagreement.value, order_of(offered), _unsure, _why(look))
+    columns = (Annotation, beside, Disagreement.value, order_of(offered), _unsure, is_told(seat), _why(look))
     rows = session.execute(query.with_only_columns(*columns).options(*whole))
     return [
-        Line(each, many, apart, against, unsure, why, look.order) for each, many, apart, against, unsure, why in rows
+        Line(each, many, apart, against, unsure, told, why, look.order)
+        for each, many, apart, against, unsure, told, why in rows
     ]
 
 
@@ -181,7 +184,7 @@ def _looked_for(seat: Seat, look: Look, offered: Offer | None) -> sa.Select[*tup
         query = query.where(Waiting.project_id == seat.project.id, chosen)
     else:
         query = _decided(query, seat.project.id).where(_in_state(look.state))
-    return _narrowed(_with_figures(query, offered), look, offered)
+    return _narrowed(_with_figures(query, offered), seat, look, offered)
 
 
 def _with_figures(query: sa.Select[*tuple[Any, ...]], offered: Offer | None) -> sa.Select[*tuple[Any, ...]]:
@@ -207,11 +210,13 @@ def _in_state(state: State) -> sa.ColumnElement[bool]:
     return sa.and_(Review.verdict == verdict, Review.reviewer_id.is_not(None))
 
 
-def _narrowed(query: sa.Select[*tuple[Any, ...]], look: Look, offered: Offer | None) -> sa.Select[*tuple[Any, ...]]:
+def _narrowed(
+    query: sa.Select[*tuple[Any, ...]], seat: Seat, look: Look, offered: Offer | None
+) -> sa.Select[*tuple[Any, ...]]:
     if look.annotator:
         query = query.where(Annotation.user_id == look.annotator)
     if look.flag == MODEL:
-        query = query.where(is_strong(offered.run_id) if offered else sa.false())
+        query = query.where(sa.and_(is_strong(offered.run_id), is_told(seat)) if offered else sa.false())
     elif look.flag:
         query = query.where(is_flagged("" if look.flag == "any" else look.flag))
     if look.why and look.state == "waiting":

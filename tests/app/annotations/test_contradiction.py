@@ -161,6 +161,11 @@ def test_who_may_still_annotate_a_sample_reads_no_opinion_on_it(
     cast.sign_in(client, session, both.user)
     page = client.get(f"/projects/{project.slug}/reviews/{judged[0].id}")
     assert page.status_code == 200 and "The reward model" not in page.text
+    told = client.get(f"/projects/{project.slug}/reviews?order=contradiction").text
+    assert "not shown" in told and "% against" not in told and "strongly" not in told
+    assert looking.lines(session, both, Look(flag=looking.MODEL)) == []
+    cast.sign_in(client, session, rita.user)
+    assert "not shown" not in client.get(f"/projects/{project.slug}/reviews?order=contradiction").text
 
 
 def test_one_offer_stands_and_the_log_says_whose(session: Session, rita: Seat, judged: list[Annotation]) -> None:
