@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import shutil
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ class Away:
     def __init__(self, url: str) -> None:
         known = {"host_key_policy": known_hosts()} if url.startswith(("sftp:", "ssh:")) else {}
         self.there, self.root = fsspec.core.url_to_fs(url, **known)
+        self.before_each: Callable[[], None] = lambda: None
+        """Asked before each file is fetched; what it raises ends the fetching."""
 
     def sizes(self, folder: str) -> dict[str, int]:
         """Name below the folder → bytes, of every file in it; none where it is not there."""
@@ -62,6 +65,7 @@ class Away:
         self.there.pipe_file(f"{self.root}/{name}", content)
 
     def get(self, name: str, path: Path) -> None:
+        self.before_each()
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = path.with_name(f".{path.name}.{os.getpid()}.aside")
         self.there.get_file(f"{self.root}/{name}", str(aside))

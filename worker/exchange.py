@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.core import storage
 from app.core.db import transaction
+from app.core.errors import Refusal
 from app.core.language import gettext as _
 from app.core.settings import settings
 from app.runs import claims, kinds, needs
@@ -34,6 +35,10 @@ OWN = ("config.json", "inputs", "fence", "checkpoints", "output", "features")
 """What of a run's folder is this machine's own, or goes whole."""
 
 
+class Halted(Refusal):
+    """Nobody waits for what was being fetched."""
+
+
 def of(claim: Claim) -> Exchange | None:
     """None on a machine that has the storage's folder."""
     return Exchange(claim) if settings().trainer_folder is not None else None
@@ -47,6 +52,7 @@ class Exchange:
         self.name = f"runs/{claim.run_id}"
         self.folder = storage.run_folder(claim.run_id)
         self.away = Away(settings().storage_url)
+        self.away.before_each = self._go_on_only_if_wanted
         self.due: list[int] = []
         """Steps whose checkpoints are reported, so that nobody goes on from one whose figures are unknown."""
         self.sent: set[str] = set()
@@ -63,6 +69,10 @@ class Exchange:
             self._get(need)
         self._get_own()
 
+    def _go_on_only_if_wanted(self) -> None:
+        if self._ending.is_set():
+            raise Halted(_("Fetching was stopped."))
+
     def fetch_media(self) -> None:
         """Pictures that inputs/samples.jsonl names by the storage's own files. Raises InputAbsent, InputDamaged."""
         listed = self.folder / "inputs" / "samples.jsonl"
@@ -77,7 +87,7 @@ class Exchange:
         self._thread.start()
 
     def rest(self) -> None:
-        """Put nothing more by itself."""
+        """Fetch nothing more, and put nothing more by itself."""
         self._ending.set()
 
     def end(self, well: bool) -> None:

@@ -114,8 +114,8 @@ def _perform(claim: Claim) -> None:
             watch = Watch(claim, exchange.of(claim), *limits.of(session, claim.run_id))
             if claim.recipe in launch.SEVERAL:
                 watch.processes = sharing.settle(session, claim.run_id, _processes())
-        watch.prepare()
-        watch.see_through()
+        if watch.prepare():
+            watch.see_through()
     except (ClaimLost, OperationalError):
         raise
     except Refusal as refusal:

@@ -23,7 +23,7 @@ from app.runs import claims, kinds, limits, repeats
 from app.runs.claims import Claim
 from worker import launch, process
 from worker.away import seal
-from worker.exchange import Exchange
+from worker.exchange import Exchange, Halted
 from worker.meter import Meter
 
 log = structlog.get_logger()
@@ -70,15 +70,30 @@ class Watch:
         self.cancelled = False
         self.heard = time.monotonic()
 
-    def prepare(self) -> None:
-        """Fill the run's folder. Raises ClaimLost, what `kinds.prepare` raises, InputAbsent, InputDamaged."""
+    def prepare(self) -> bool:
+        """Fill the run's folder; False where it was cancelled, or the worker has to leave, before it was filled.
+
+        Raises ClaimLost, what `kinds.prepare` raises, InputAbsent, InputDamaged, StorageAway.
+        """
+        try:
+            self._fill()
+        except Halted:
+            with transaction() as session:
+                if self.cancelled:
+                    claims.end(session, self.claim, 128 + signal.SIGTERM, None)
+                else:
+                    claims.release(session, self.claim)
+            return False
+        self._catch_up()
+        return True
+
+    def _fill(self) -> None:
         if self.exchange:
             self._meanwhile(partial(self._patiently, self.exchange.fetch))
         with transaction() as session:
             claims.prepare(session, self.claim)
         if self.exchange:
             self._meanwhile(partial(self._patiently, self.exchange.fetch_media))
-        self._catch_up()
 
     def _catch_up(self) -> None:
         """Hand on what earlier processes wrote and nobody reported, and remember what is known by then."""
@@ -202,6 +217,8 @@ class Watch:
             done = pool.submit(work)
             while not wait([done], BEAT_WHILE_READING).done:
                 self.report()
+                if self.exchange and (self.cancelled or leaving.is_set()):
+                    self.exchange.rest()
             return done.result()
 
     def _log(self) -> str:

@@ -125,12 +125,14 @@ def test_the_page_of_workers_says_which_card_is_held(client: TestClient, story: 
     assert page.count("· held<") == 1 and page.count("· held by another<") == 1
 
 
-def test_a_run_goes_on_with_as_many_processes_as_it_began_with(story: stories.Story) -> None:
+def test_a_run_goes_on_with_as_many_processes_as_it_began_with(client: TestClient, story: stories.Story) -> None:
     run = story.start()
     assert sharing.settle(story.session, run.id, 4) == 4
     assert sharing.settle(story.session, run.id, 8) == 4
     story.session.commit()
     assert (choosing.best(story.session, 2), choosing.best(story.session, 4)) == (None, run.id)
+    cast.sign_in(client, story.session, story.seat.user)
+    assert "It goes on with 4 processes" in client.get(f"{story.at}/{run.id}").text
 
 
 def test_what_is_shared_out_are_the_recipes_that_meet_other_processes() -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from fsspec import register_implementation
+from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 from sqlalchemy.orm import Session
 
@@ -17,7 +19,7 @@ from app.core import storage
 from app.core.db import transaction
 from app.core.settings import settings
 from app.datasets.folder import seal
-from app.runs import kinds, needs, queries, repeats
+from app.runs import actions, kinds, needs, queries, repeats
 from app.runs.needs import Need
 from app.runs.tables import Checkpoint, Metric, Run
 from ml.base import base_of
@@ -25,6 +27,7 @@ from tests.app.runs import stories
 from tests.worker.test_cards import ROOT
 from tests.worker.test_performing import again
 from tests.worker.test_process import patiently
+from worker import exchange, jobs, watching
 from worker.away import SUMS, Away, InputAbsent, InputDamaged
 
 
@@ -122,6 +125,45 @@ def test_folders_go_whole_through_any_storage_that_has_a_url(tmp_path: Path) -> 
         assert not (tmp_path / "damaged").exists()
         with pytest.raises(InputAbsent):
             away.get_folder("runs/9", tmp_path / "nothing")
+
+
+def test_a_run_that_is_cancelled_while_its_inputs_come_ends_at_once(
+    story: stories.Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, home, came, given_up = story.start(), storage.root(), threading.Event(), threading.Event()
+
+    class Slow(LocalFileSystem):
+        """As over a line on which nothing moves until it is given up."""
+
+        protocol = "slow"
+
+        def get_file(self, *args: object, **named: object) -> None:
+            came.set()
+            given_up.wait(60)
+            super().get_file(*args, **named)
+
+    register_implementation("slow", Slow, clobber=True)
+    monkeypatch.setenv("STORAGE_URL", f"slow://{home}")
+    monkeypatch.setenv("TRAINER_FOLDER", str(tmp_path / "far"))
+    settings.cache_clear()
+    monkeypatch.setattr(watching, "BEAT_WHILE_READING", 0.05)
+    rest = exchange.Exchange.rest
+
+    def gives_up(self: exchange.Exchange) -> None:
+        rest(self)
+        given_up.set()
+
+    monkeypatch.setattr(exchange.Exchange, "rest", gives_up)
+    work = threading.Thread(target=jobs.perform_run, args=(run.id,))
+    work.start()
+    assert came.wait(60)
+    with transaction() as session:
+        actions.cancel(session, story.seat, run.id, "the wrong one")
+    work.join(60)
+    assert not work.is_alive()
+    ended = again(story, run)
+    assert (queries.state_of(ended), ended.failure) == ("cancelled", None)
+    assert not (tmp_path / "far" / "datasets" / "1").exists()
 
 
 class Renames(MemoryFileSystem):
