@@ -29,7 +29,6 @@ OUTSIDE = [
     "OIDC_CLIENT_ID",
     "OUTSIDE_ALLOWED",
     "TRAINER_FOLDER",
-    "TRAINER_GPUS",
     "GPUS_PER_RUN",
     "RUN_PROCESSES",
     "RUN_HOURS",
@@ -72,6 +71,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Non
     monkeypatch.setenv("STORAGE_URL", str(tmp_path / "data" / "storage"))
     monkeypatch.setenv("BROKER_URL", "memory://")
     monkeypatch.setenv("SECRET_KEY", "only for tests")
+    monkeypatch.setenv("TRAINER_GPUS", "none")  # several tests at once must not wait for each other's cards
     _forget_settings()
     yield
     _forget_settings()

@@ -75,7 +75,7 @@ def test_two_trainers_never_hold_one_card(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_cards_are_those_that_the_trainer_sees_where_none_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
+    told(monkeypatch, TRAINER_GPUS="", CUDA_VISIBLE_DEVICES="2,3")
     assert cards.wanted() == ["2", "3"]
     told(monkeypatch, TRAINER_GPUS="none")
     assert cards.claim() and cards.held() == []
