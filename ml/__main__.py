@@ -62,7 +62,7 @@ def check(recipe: str, folder: RunFolder, config: object) -> None:
     """What a recipe needs before its first import: inputs, a base that can be there, an expander, a quantiser."""
     from ml.base import base_of
 
-    folder.input("samples.jsonl" if recipe == "cluster" else "dataset")
+    folder.input("samples.jsonl" if recipe in ("cluster", "generate") else "dataset")
     if isinstance(config, Expand) and expander_of(config, os.environ) == "local":
         base_of(config.base)
     if recipe in ("reward", "mm_dpo"):

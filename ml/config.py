@@ -12,6 +12,7 @@ from typing import Any, Literal, get_type_hints
 from ml.basics import Config, Training
 from ml.errors import ConfigError, NoExpander
 from ml.fields import GROUPS, FieldSpec, checked, option, parsed, spec_of
+from ml.generate_config import Generate
 from ml.presets import PRESETS
 
 __all__ = [
@@ -26,7 +27,7 @@ __all__ = [
     "FieldSpec",
     "MmDpo",
 ]
-__all__ += ["NoExpander", "Reward", "Score", "expander_of", "fields_of", "from_form", "preset", "validate"]
+__all__ += ["Generate", "NoExpander", "Reward", "Score", "expander_of", "fields_of", "from_form", "preset", "validate"]
 
 
 # A field is one or two lines: value, help, group and bounds; spread over eight they cannot be compared.
@@ -204,6 +205,7 @@ class Cluster(Config):
 # fmt: on
 RECIPES: dict[str, type[Config]] = {
     "cluster": Cluster,
+    "generate": Generate,
     "expand": Expand,
     "reward": Reward,
     "score": Score,

@@ -81,6 +81,10 @@ class BadEndpoint(Refused):
     """The OpenAI-compatible endpoint refuses, or answers what is not its protocol."""
 
 
+class NoModels(Refused):
+    """No model is there to ask, one is described wrongly, or none of those that were asked answered."""
+
+
 class NoPictures(Refused):
     """None of the samples has a picture that can be read."""
 

@@ -25,6 +25,11 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "quick look": {"clusters": 20, "layout": "pca"},
         "tiny": {"clusters": 8, "batch": 8, "max_pixels": 50_176},
     },
+    "generate": {
+        "paper": {"wanted": 4},
+        "quick look": {"limit": 8},
+        "tiny": {"max_new_tokens": 48, "max_pixels": 50_176, "temperature": 1.0},
+    },
     "expand": {
         "paper": {"expander": "endpoint"},
         "quick look": {"limit": 8},
