@@ -79,6 +79,9 @@ WORDS = {
     "checkpoint.pushed": N_("pushed a checkpoint elsewhere"),
     "checkpoint.exported": N_("downloaded a checkpoint"),
     "checkpoints.rule": N_("changed the rule of retention"),
+    "generator.added": N_("added a model"),
+    "generator.changed": N_("changed a model"),
+    "generator.removed": N_("removed a model"),
     "webhook.added": N_("added a webhook"),
     "webhook.changed": N_("changed a webhook"),
     "webhook.removed": N_("removed a webhook"),
@@ -110,6 +113,7 @@ KINDS = {
     "tasks": N_("tasks"),
     "token": N_("token"),
     "user": N_("user"),
+    "generator": N_("model"),
     "webhook": N_("webhook"),
 }
 

@@ -12,7 +12,7 @@ from app.core.errors import Invalid
 from app.core.language import N_, ngettext
 from app.core.language import gettext as _
 from app.datasets.tables import Dataset
-from app.runs import weights
+from app.runs import generating, weights
 from app.runs.refusals import NoPairs
 from app.samples.tables import Medium, Sample
 from ml import config as recipes
@@ -71,9 +71,11 @@ def pictured(session: Session, project_id: int) -> Pictured:
 
 
 def refuse(session: Session, project_id: int, config: recipes.Config, dataset: Dataset | None) -> None:
-    """Raises NoPictures, NoPairs, NoReasons, NoSamples."""
+    """Raises NoPictures, NoPairs, NoReasons, NoSamples; and what `generating.refuse` raises."""
     if isinstance(config, recipes.Cluster):
         _refuse_without_pictures(session, project_id)
+    if isinstance(config, recipes.Generate):
+        generating.refuse(session, project_id, config)
     if dataset is not None:
         _refuse_empty(config, dataset)
 

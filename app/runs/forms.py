@@ -12,7 +12,7 @@ from app.core.language import gettext as _
 from app.core.language import told
 from app.core.settings import settings
 from app.projects.guard import Seat
-from app.runs import estimating, fitting, limits, planning, queries
+from app.runs import estimating, fitting, generating, limits, planning, queries
 from app.runs.kinds import KINDS, Kind, Role
 from app.runs.refusals import BadConfig, Faults, SeveralFaults, UnknownRecipe, WrongInput
 from app.runs.tables import Run
@@ -199,7 +199,9 @@ def with_choices(session: Session, seat: Seat, form: Form) -> Form:
     estimate = ""
     if (dataset_id := inputs.get("dataset")) in [each.id for each in found.get("dataset", [])]:
         estimate = estimate_of(session, seat, form, dataset_id or 0)
-    if form.kind.brings:
+    if form.kind.recipe == "generate":
+        estimate = generating.estimate(session, seat.project.id, form.values)
+    elif form.kind.brings:
         estimate = fitting.pictured(session, seat.project.id).words(_clusters(form))
     return replace(form, inputs=inputs, choices=found, estimate=estimate)
 

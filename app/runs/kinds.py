@@ -17,7 +17,7 @@ from app.core import storage
 from app.core.db import Session
 from app.core.language import N_
 from app.core.language import gettext as _
-from app.runs import clustering
+from app.runs import clustering, generating
 from app.runs.lines import read_jsonl
 from app.runs.refusals import NoApprovedCritiques, OutputMissing
 from app.runs.tables import Approval, Checkpoint, Critique, Run, RunInput
@@ -234,6 +234,11 @@ KINDS = {
         "cluster", N_("Cluster samples"),
         N_("Groups the project's samples anew by how their pictures look, maps them, and lists near-duplicates."),
         (), clustering.keep, brings=clustering.bring,
+    ),
+    "generate": Kind(
+        "generate", N_("Generate responses"),
+        N_("Has several models respond to each sample that has too few responses to compare."),
+        (), generating.keep, brings=generating.bring,
     ),
     "expand": Kind(
         "expand", N_("Expand reasons"),

@@ -23,6 +23,7 @@ from app.runs import (
     following,
     following_pages,
     forms,
+    generator_pages,
     group_pages,
     groups,
     lineage,
@@ -48,6 +49,7 @@ router.include_router(group_pages.router)
 router.include_router(watching_pages.router)
 router.include_router(following_pages.router)
 router.include_router(webhook_pages.router)
+router.include_router(generator_pages.router)
 TELLERS.append(uses.uses_of)
 DRAWERS.append(lineage.of_dataset)
 Line = Annotated[str, Query(max_length=200)]

@@ -9,7 +9,7 @@ from app.core import storage
 from app.core.db import Session
 from app.core.language import N_
 from app.core.language import gettext as _
-from app.runs import clustering, queries, reading
+from app.runs import clustering, queries, reading, responding
 from app.runs.tables import Run
 
 LABELS = {
@@ -31,6 +31,11 @@ LABELS = {
     "pairs": N_("Pairs"),
     "samples": N_("Samples"),
     "responses": N_("Responses"),
+    "refused": N_("Refused"),
+    "failed": N_("Failed"),
+    "tokens_in": N_("Tokens read"),
+    "tokens_out": N_("Tokens written"),
+    "cost": N_("Cost"),
     "pictures": N_("Different pictures"),
     "unreadable": N_("Pictures that cannot be read"),
     "clusters": N_("Clusters"),
@@ -65,6 +70,8 @@ def shown(session: Session, run: Run, after: int) -> dict[str, Any]:
     }
     if run.recipe == "expand":
         return found | _critiques(session, run, after)
+    if run.recipe == "generate":
+        return found | responding.shown(session, run, after)
     if run.result is None:
         return found
     if run.recipe == "cluster":

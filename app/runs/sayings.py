@@ -119,6 +119,7 @@ def _shown(session: Session, run: Run) -> Found:
 
 LEFT: dict[str, Callable[[Session, Run], Found]] = {
     "cluster": _shown,
+    "generate": _shown,
     "expand": _critiques,
     "reward": _shown,
     "score": _rewards,

@@ -12,6 +12,8 @@ from app.accounts.tables import User
 from app.core.db import Base, Id, Moment
 from app.datasets.tables import Dataset
 from app.runs.following_tables import Following as Following  # its table belongs to this room
+from app.runs.generating_tables import Generation as Generation  # these belong to this room
+from app.runs.generating_tables import Generator as Generator
 from app.runs.group_tables import RunGroup
 from app.runs.registry_tables import CheckpointDeletion, Promotion, Push
 from app.runs.webhook_tables import Webhook as Webhook  # so do these

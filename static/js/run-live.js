@@ -71,6 +71,7 @@ function follow(after) {
   const on = (name, show) => stream.addEventListener(name, (event) => show(JSON.parse(event.data)));
   on("metric", showMetric);
   on("progress", showProgress);
+  stream.addEventListener("progress", () => document.dispatchEvent(new CustomEvent("run-progress")));
   on("note", showNote);
   on("sample", showSample);
   on("odd", showOdd);

@@ -186,6 +186,7 @@ READERS: dict[str, list[tuple[str, Way]]] = {
         (f"{AT}/runs/groups", "/projects/demo/runs/groups"),
         (f"{AT}/runs/groups/{{group_id}}", "/projects/demo/runs/groups/1"),
         (f"{AT}/runs/workers", "/projects/demo/runs/workers"),
+        (f"{AT}/runs/models", "/projects/demo/runs/models"),
         (f"{AT}/runs/webhooks", "/projects/demo/runs/webhooks"),
         (f"{AT}/runs/webhooks/{{webhook_id}}", webhook),
         (f"{AT}/runs/checkpoints", "/projects/demo/runs/checkpoints"),
@@ -201,7 +202,7 @@ READERS: dict[str, list[tuple[str, Way]]] = {
 
 NO_PAGES = re.compile(
     r"^/(api|language|notices)/|\.(csv|jsonl)$|^/(healthz|readyz|metrics)$"
-    r"|/(media/.*|download|events|log|log/search|history|estimate|curves|rules/progress)$"
+    r"|/(media/.*|download|events|log|log/search|history|estimate|responses|curves|rules/progress)$"
     r"|/(groups/[^/]+/state|samplings/composition)$"
 )
 """Routes that answer with data, files, streams and parts of pages, or lead on."""

@@ -197,6 +197,9 @@ GET    /projects/{slug}/runs/new                                   researcher
 GET    /projects/{slug}/runs/estimate                              researcher
 POST   /projects/{slug}/runs/following                             overseer
 POST   /projects/{slug}/runs/following/ending                      overseer
+GET    /projects/{slug}/runs/models                                researcher
+POST   /projects/{slug}/runs/models                                researcher
+POST   /projects/{slug}/runs/models/{generator_id:int}/removal     researcher  303 · 404
 GET    /projects/{slug}/runs/webhooks                              researcher
 POST   /projects/{slug}/runs/webhooks                              researcher
 GET    /projects/{slug}/runs/webhooks/{webhook_id:int}             researcher  200 · 404
@@ -228,6 +231,7 @@ POST   /projects/{slug}/runs/checkpoints/{checkpoint_id:int}/deletion  researche
 POST   /projects/{slug}/runs                                       researcher
 GET    /projects/{slug}/runs/{run_id:int}                          overseer    200 · 404
 GET    /projects/{slug}/runs/{run_id:int}/events                   overseer    200 · 404
+GET    /projects/{slug}/runs/{run_id:int}/responses                overseer    200 · 404
 GET    /projects/{slug}/runs/{run_id:int}/log                      overseer    200 · 404
 GET    /projects/{slug}/runs/{run_id:int}/log/search               overseer    200 · 404
 GET    /projects/{slug}/runs/{run_id:int}/history                  overseer    200 · 404

@@ -26,7 +26,7 @@ from app.projects import queries
 from app.projects.guard import Seat
 from app.projects.tables import Membership, Project
 from app.runs import actions as runs
-from app.runs import webhooks
+from app.runs import generators, webhooks
 from app.runs.group_tables import RunGroup
 from app.runs.tables import Checkpoint, Run
 from app.samples import pieces, renditions, staging
@@ -125,6 +125,7 @@ def _fill(session: Session, project: Project, author: User) -> tuple[Ids, Ids, d
         "sampling_id": samplings.make(session, seats["admin"], "a pick", Rule(), fresh=False).id,
         "group_id": _group(session, seats["researcher"], run_id),
         **_webhook(session, seats["researcher"]),
+        "generator_id": _generator(session, seats["researcher"]),
         "token": _upload(seats["admin"]),
         "pieces_token": pieces.begin(seats["admin"], pieces.About(name="some.jsonl", size=9))[0],
         "place": 0,
@@ -168,6 +169,11 @@ def _group(session: Session, seat: Seat, run_id: int) -> int:
 def _webhook(session: Session, seat: Seat) -> Ids:
     made, _secret = webhooks.make(session, seat, "https://93.184.215.14/runs", "ended")
     return {"webhook_id": made.id, "delivery_id": webhooks.test(session, seat, made.id).id}
+
+
+def _generator(session: Session, seat: Seat) -> int:
+    said = generators.Described(name="house", url="https://93.184.215.14/v1", model="m")
+    return generators.save(session, seat, said).id
 
 
 def _checkpoint(session: Session, run_id: int) -> int:
