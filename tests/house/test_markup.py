@@ -30,6 +30,7 @@ REFUSED = {
     "later_percent", "newcomer_first", "disagreement_above", "gold_failures", "standing", "root", "folder",
     "contradiction_above",
     "url", "hears",
+    "key_name", "price_in", "price_out", "requests_per_minute", "tokens_per_minute", "concurrency",
 }  # fmt: skip
 """Fields of a shape of their own, which markup has not: what is said of it may not hold it as an element either."""
 
@@ -115,6 +116,7 @@ DEFAULTS: dict[str, Any] = {
     "/projects/{slug}/datasets": {"name": "second"},
     "/projects/{slug}/flags/{flag_id}/resolution": {"note": "Seen"},
     "/projects/{slug}/reannotations": {"expected": 3, "reason": "Again"},
+    "/projects/{slug}/runs/models": {"name": "other", "model": "m"},
     "/projects/{slug}/runs/{run_id:int}/cancellation": {"reason": "Enough"},
 }  # fmt: skip
 STATE = {403, 404, 409}
