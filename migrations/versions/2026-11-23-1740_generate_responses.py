@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "c41f7a9e2d60"
-down_revision = "9d03be62f715"
+down_revision = "c41d8e6f2a09"
 branch_labels = None
 depends_on = None
 
