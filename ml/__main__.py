@@ -1,6 +1,7 @@
 """python -m ml RECIPE FOLDER: run a recipe in its folder. python -m ml tiny FOLDER: build the tiny base model.
 python -m ml merge CHECKPOINT FOLDER: merge an adapter into its base. python -m ml safety FILE: the safety table.
 python -m ml rewardbench CHECKPOINT DATASET FOLDER: ACC and ACC+ by category over any dataset.
+python -m ml serve: answers and judgements, token by token, for questions that come as JSON lines.
 
 Exit codes: 0 done, 2 refused (the last line names the error), 143 asked to stop (a checkpoint is saved), 1 failed.
 """
@@ -23,7 +24,7 @@ from ml.folder import RunFolder
 from ml.launched import die_with_launcher
 
 REFUSED, STOPPED, FAILED = 2, 143, 1
-TOOLS = ("tiny", "merge", "safety", "rewardbench")
+TOOLS = ("tiny", "merge", "safety", "rewardbench", "serve")
 
 
 def main(arguments: list[str]) -> int:

@@ -25,6 +25,10 @@ class Superseded(Refused):
     """The run was given to another process, and this one may write no more."""
 
 
+class BadRequest(Refused):
+    """A line that the server was sent is no question."""
+
+
 class NoExpander(Refused):
     """Neither an endpoint nor a local model is configured to expand reasons."""
 

@@ -6,7 +6,9 @@ have ended are dropped instead of being carried to the longest one's end.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from queue import SimpleQueue
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -51,6 +53,24 @@ def continued(
             going, tokens = going[kept], tokens[kept]
         behind.read([[token] for token in tokens.tolist()])
     return found
+
+
+@torch.no_grad()
+def streamed(
+    model: VisionLanguage, prefix: Prefix, suffix: Suffix, seen: Any, longest: int, temperature: float = 0.0
+) -> Iterator[int]:
+    """`continued` for one suffix, each token given as soon as it is there."""
+    behind = _Behind(model, [prefix], [seen])
+    if suffix.ids:
+        behind.read([suffix.ids])
+    ends = {*model.ends, model.pad}
+    for place in range(longest):
+        token = int(_choose(model.logits(behind.state), temperature)[0])
+        if token in ends:
+            return
+        yield token
+        if place + 1 < longest:
+            behind.read([[token]])
 
 
 class _Behind:
@@ -109,14 +129,71 @@ def plainly(
 ) -> list[list[int]]:
     """The same by the family's own generation, a row a response: for families whose cache is not ours to share."""
     rows = packing.plain(prefixes, suffixes, model.pad, model.device, left=True)
+    with model.precision():
+        out = model.net.generate(**model.inputs(rows, seen), **_how(model, longest, temperature))
+    new = out[:, rows.input_ids.shape[1] :].tolist()
+    return [_until(row, {*model.ends, model.pad}) for row in new]
+
+
+def streamed_plainly(
+    model: VisionLanguage, prefix: Prefix, suffix: Suffix, seen: Any, longest: int, temperature: float = 0.0
+) -> Iterator[int]:
+    """`plainly` for one suffix: the family's own generation goes on in a thread, and hands over token by token."""
+    stream = _Stream()
+    rows = packing.plain([prefix], [[suffix]], model.pad, model.device, left=True)
+
+    def work() -> None:
+        try:
+            with torch.no_grad(), model.precision():
+                how = _how(model, longest, temperature)
+                model.net.generate(**model.inputs(rows, [seen]), **how, streamer=stream)
+        except BaseException as error:
+            stream.queue.put(error)
+        else:
+            stream.queue.put(None)
+
+    Thread(target=work, daemon=True).start()
+    ends = {*model.ends, model.pad}
+    try:
+        while (token := stream.queue.get()) is not None:
+            if isinstance(token, BaseException):
+                raise token
+            if token not in ends:
+                yield token
+    finally:
+        stream.left = True
+
+
+class _Left(Exception):
+    """Nobody reads what a thread still generates."""
+
+
+class _Stream:
+    """What transformers hands tokens to; the prompt comes first."""
+
+    def __init__(self) -> None:
+        self.queue: SimpleQueue[int | BaseException | None] = SimpleQueue()
+        self.left = False
+        self._prompt = True
+
+    def put(self, tokens: Tensor) -> None:
+        if self.left:
+            raise _Left
+        if self._prompt:
+            self._prompt = False
+            return
+        for token in tokens.flatten().tolist():
+            self.queue.put(token)
+
+    def end(self) -> None:
+        """Said by the thread itself, which knows of errors too."""
+
+
+def _how(model: VisionLanguage, longest: int, temperature: float) -> dict[str, Any]:
     how: dict[str, Any] = {"do_sample": temperature > 0, "temperature": temperature or None}
     if temperature == 0:
         how |= {"top_p": None, "top_k": None}
-    how |= {"max_new_tokens": longest, "eos_token_id": sorted(model.ends), "pad_token_id": model.pad}
-    with model.precision():
-        out = model.net.generate(**model.inputs(rows, seen), **how)
-    new = out[:, rows.input_ids.shape[1] :].tolist()
-    return [_until(row, {*model.ends, model.pad}) for row in new]
+    return how | {"max_new_tokens": longest, "eos_token_id": sorted(model.ends), "pad_token_id": model.pad}
 
 
 def _until(ids: list[int], ends: set[int]) -> list[int]:

@@ -153,6 +153,13 @@ class VisionLanguage:
         how = generation.plainly if self.unpackable else generation.continued
         return how(self, prefixes, suffixes, seen, longest, temperature)
 
+    def stream(
+        self, prefix: Prefix, suffix: Suffix, seen: Any, longest: int, temperature: float = 0.0
+    ) -> Iterator[int]:
+        """`generate` for one suffix of one prefix, token by token."""
+        how = generation.streamed_plainly if self.unpackable else generation.streamed
+        return how(self, prefix, suffix, seen, longest, temperature)
+
     def read(self, rows: Rows, seen: Sequence[Any]) -> tuple[Tensor, Any]:
         """Last hidden states (B, T, D), and the keys and values of all layers to go on from."""
         with self.precision():

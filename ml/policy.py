@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -56,6 +56,11 @@ class Policy:
     def respond(self, samples: list[Sample], max_new_tokens: int, temperature: float = 0.0) -> list[str]:
         """The policy's own response to each sample."""
         return respond(self.model, self.prompts, samples, max_new_tokens, temperature)
+
+    def answer(self, sample: Sample, longest: int, temperature: float = 0.0) -> Iterator[int]:
+        """The tokens of the policy's own response, one by one."""
+        prefixes, seen = self.prompts.of([sample])
+        return self.model.stream(prefixes[0], Suffix([], []), seen[0], longest, temperature)
 
     def _suffix(self, response: Response) -> Suffix:
         ids = self.model.encoder.response(response.text, self.limit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,6 +98,19 @@ class RewardModel:
         texts = [self.model.encoder.decode(each) for each in found]
         keys = [(sample.id, each.id) for sample in samples for each in sample.responses]
         return dict(zip(keys, texts, strict=True))
+
+    def critique(self, sample: Sample) -> Iterator[int]:
+        """The tokens of a greedy critique of a sample's one response, one by one."""
+        prefixes, seen = self.prompts.of([sample])
+        (response,) = sample.responses
+        return self.model.stream(prefixes[0], self._question(sample, response.text), seen[0], self.critique_limit)
+
+    @torch.no_grad()
+    def scores(self, sample: Sample, critiques: Mapping[Key, str]) -> list[float]:
+        """Rewards of a sample's responses, in their order; where the model is critical, each has its critique."""
+        judged = self.judge([sample], critiques)
+        values = judged.rewards.tolist()
+        return [float(values[judged.index[sample.id, each.id]]) for each in sample.responses]
 
     def rewards(
         self,

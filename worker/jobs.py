@@ -24,13 +24,14 @@ from app.core.errors import Refusal
 from app.core.jobs import ROUTES, nudge
 from app.core.settings import settings
 from app.runs import choosing, claims, delivering, limits, sharing, workers
+from app.runs import playing as turns
 from app.runs.claims import Claim
 from app.runs.refusals import ClaimLost
 from app.samples import imports, keeping, renditions
 from app.samples.tables import Medium
 from app.tasks.actions import sweep_leases
-from worker import cards, exchange, launch, presence, process
-from worker.celery import app, service
+from worker import cards, exchange, launch, playing, presence, process
+from worker.celery import SWEEP_EVERY, app, service
 from worker.watching import Watch, leaving
 
 log = structlog.get_logger()
@@ -181,6 +182,12 @@ def apply_rules(change_id: int) -> None:
             more = applying.go_on(session, change_id)
 
 
+@app.task(name="play")
+def play() -> None:
+    """Answer the playground's questions for as long as some come."""
+    playing.see_through(worker_name(), leaving.is_set)
+
+
 @app.task(name="sweep")
 def sweep() -> None:
     """End stale leases, chain audit entries, forget what is past, apply waiting rules, offer runs that could start."""
@@ -194,12 +201,14 @@ def sweep() -> None:
         notices.forget(session)
         workers.forget(session)
         reconsider(session)
-        ready = claims.offers(session)
+        ready, asked = claims.offers(session), turns.any_waits(session)
         delivering.offer(session)
         for import_id in imports.waiting(session):
             nudge(session, "import_samples", import_id)
         for change_id in applying.unfinished(session):
             nudge(session, "apply_rules", change_id)
+    if asked:
+        play.apply_async(queue=ROUTES["play"], expires=SWEEP_EVERY)
     if ready and not _waiting_offers():
         for run_id in ready:
             perform_run.apply_async((run_id,))

@@ -100,7 +100,7 @@ def start(
             env=environment() | cards.environment(processes) | fenced,
             start_new_session=True,
             pass_fds=cards.locks(),
-            preexec_fn=partial(_before, cpu_seconds),
+            preexec_fn=partial(before_command, cpu_seconds),
         )
 
 
@@ -116,7 +116,7 @@ def environment() -> dict[str, str]:
     return {**found, **{name: value for name, value in endpoint.items() if value}, "PYTHONUNBUFFERED": "1"}
 
 
-def _before(cpu_seconds: float) -> None:
+def before_command(cpu_seconds: float) -> None:
     """In the child, before it becomes the command.
 
     A worker that is killed takes its trainer along; a second one would otherwise write beside it. Where the machine

@@ -16,6 +16,7 @@ from app.core.settings import settings
 log = structlog.get_logger()
 ROUTES = {
     "perform_run": "gpu",
+    "play": "play",
     "prepare_media": "media",
     "import_samples": "media",
     "push_checkpoint": "media",

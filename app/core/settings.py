@@ -76,6 +76,16 @@ class Settings(BaseSettings):
     run_memory_gib: float = Field(0.0, alias="RUN_MEMORY_GIB", ge=0)
     """Memory that a run's processes may hold together, in GiB; 0 for no limit."""
 
+    playground_idle: float = Field(300.0, alias="PLAYGROUND_IDLE", ge=0)
+    """Seconds without a question after which the playground's models are unloaded."""
+
+    playground_models: int = Field(3, alias="PLAYGROUND_MODELS", ge=1)
+    """Models that the playground keeps loaded at once."""
+
+    playground_device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", alias="PLAYGROUND_DEVICE")
+    playground_seconds: float = Field(900.0, alias="PLAYGROUND_SECONDS", gt=0)
+    """Seconds that answering and judging one question may take, loading included."""
+
     retain_days: int = Field(400, alias="RETAIN_DAYS", ge=1)
     """Days that sessions, links and tokens are kept after their end, with the addresses that they came from."""
 

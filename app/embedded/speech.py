@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TextIO
 
-COLOURS = {"database": 36, "broker": 34, "web": 32, "desk": 33, "trainer": 35, "beat": 90}
+COLOURS = {"database": 36, "broker": 34, "web": 32, "desk": 33, "trainer": 35, "player": 31, "beat": 90}
 OTHERS = 37
 
 

@@ -78,6 +78,7 @@ def programs(folder: Path, told: Mapping[str, str], listener: socket) -> list[Pr
     web = [sys.executable, "-m", "app.embedded.serve", str(listener.fileno())]
     desk = [*celery, "worker", "--queues", "desk,media", "--hostname", "desk@%h", *common]
     trainer = [*celery, "worker", "--queues", "gpu", "--hostname", "gpu@%h", *common]
+    player = [*celery, "worker", "--queues", "play", "--hostname", "play@%h", *common]
     beat = [*celery, "beat", "--loglevel", "warning", "--pidfile=", "--schedule", str(folder / "beat")]
     return [
         Program("web", web, told, ROOT, files=(listener.fileno(),)),
@@ -85,6 +86,7 @@ def programs(folder: Path, told: Mapping[str, str], listener: socket) -> list[Pr
         Program("desk", desk, quiet, ROOT, is_missed=False),
         # It gives a run some seconds to save a checkpoint, then ends it.
         Program("trainer", trainer, quiet, ROOT, patience=30.0, is_missed=False),
+        Program("player", player, quiet, ROOT, is_missed=False),
         Program("beat", beat, told, ROOT, is_missed=False),
     ]
 

@@ -30,6 +30,7 @@ from app.runs import (
     live,
     noticing,
     offering,
+    playground_pages,
     queries,
     results,
     uses,
@@ -50,6 +51,7 @@ router.include_router(watching_pages.router)
 router.include_router(following_pages.router)
 router.include_router(webhook_pages.router)
 router.include_router(generator_pages.router)
+router.include_router(playground_pages.router)
 TELLERS.append(uses.uses_of)
 DRAWERS.append(lineage.of_dataset)
 Line = Annotated[str, Query(max_length=200)]

@@ -15,6 +15,7 @@ from app.runs.following_tables import Following as Following  # its table belong
 from app.runs.generating_tables import Generation as Generation  # these belong to this room
 from app.runs.generating_tables import Generator as Generator
 from app.runs.group_tables import RunGroup
+from app.runs.playground_tables import Turn as Turn  # so do these
 from app.runs.registry_tables import CheckpointDeletion, Promotion, Push
 from app.runs.webhook_tables import Webhook as Webhook  # so do these
 from app.runs.worker_tables import Worker as Worker  # its table belongs to this room

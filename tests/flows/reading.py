@@ -81,6 +81,25 @@ def webhook(page: Page) -> str:
     return links.first.get_attribute("href") or ""
 
 
+def turn(page: Page) -> str:
+    """Two answers that are asked for, once the demonstration's first runs have left a policy."""
+    at = "/projects/demo/runs/playground"
+    for _look in range(150):
+        page.goto(at)
+        if (policies := page.locator("#field-left option")).count() > 1:
+            posted(
+                page,
+                f"{at}/turns",
+                question="What is shown?",
+                left=policies.first.get_attribute("value") or "",
+                right="base",
+            )
+            page.goto(at)
+            return page.locator("main td a").first.get_attribute("href") or ""
+        page.wait_for_timeout(2000)
+    raise AssertionError("the first runs left no policy")
+
+
 def sampling(page: Page) -> str:
     """The page of a pick that is made for it."""
     page.goto("/projects/demo/samplings/new")
@@ -187,6 +206,8 @@ READERS: dict[str, list[tuple[str, Way]]] = {
         (f"{AT}/runs/groups/{{group_id}}", "/projects/demo/runs/groups/1"),
         (f"{AT}/runs/workers", "/projects/demo/runs/workers"),
         (f"{AT}/runs/models", "/projects/demo/runs/models"),
+        (f"{AT}/runs/playground", "/projects/demo/runs/playground"),
+        (f"{AT}/runs/playground/turns/{{turn_id}}", turn),
         (f"{AT}/runs/webhooks", "/projects/demo/runs/webhooks"),
         (f"{AT}/runs/webhooks/{{webhook_id}}", webhook),
         (f"{AT}/runs/checkpoints", "/projects/demo/runs/checkpoints"),
@@ -202,7 +223,7 @@ READERS: dict[str, list[tuple[str, Way]]] = {
 
 NO_PAGES = re.compile(
     r"^/(api|language|notices)/|\.(csv|jsonl)$|^/(healthz|readyz|metrics)$"
-    r"|/(media/.*|download|events|log|log/search|history|estimate|responses|curves|rules/progress)$"
+    r"|/(media/.*|turns/[^/]+/picture|download|events|log|log/search|history|estimate|responses|curves|rules/progress)$"
     r"|/(groups/[^/]+/state|samplings/composition)$"
 )
 """Routes that answer with data, files, streams and parts of pages, or lead on."""

@@ -200,6 +200,13 @@ POST   /projects/{slug}/runs/following/ending                      overseer
 GET    /projects/{slug}/runs/models                                researcher
 POST   /projects/{slug}/runs/models                                researcher
 POST   /projects/{slug}/runs/models/{generator_id:int}/removal     researcher  303 · 404
+GET    /projects/{slug}/runs/playground                            researcher
+POST   /projects/{slug}/runs/playground/turns                      researcher
+GET    /projects/{slug}/runs/playground/turns/{turn_id:int}        researcher  200 404 404
+GET    /projects/{slug}/runs/playground/turns/{turn_id:int}/events researcher  200 404 404
+GET    /projects/{slug}/runs/playground/turns/{turn_id:int}/picture researcher  200 404 404
+POST   /projects/{slug}/runs/playground/turns/{turn_id:int}/stop   researcher  409 404 404
+POST   /projects/{slug}/runs/playground/turns/{turn_id:int}/vote   researcher  303 404 404
 GET    /projects/{slug}/runs/webhooks                              researcher
 POST   /projects/{slug}/runs/webhooks                              researcher
 GET    /projects/{slug}/runs/webhooks/{webhook_id:int}             researcher  200 · 404

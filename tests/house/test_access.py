@@ -134,6 +134,8 @@ def body(row: Row, world: World, task: int | None) -> dict[str, Any]:
         "deletion": {"data": {"reason": "Nobody wants it"}},
         "erasure": {"data": {"confirmed": "bea.streets@example.org"}},
         "pause": {"data": {"reason": "Hurried"}},
+        "vote": {"data": {"choice": "left"}},
+        "turns": {"data": {"question": "What is it?", "left": world.own["policy_id"], "right": "base"}},
         "{secret}": {"data": {"password": "a very good password"}},
         "{gold_id}": {"data": {"order": "A B C D"}},
     }

@@ -29,8 +29,8 @@ REFUSED = {
     "daily_quota", "total_quota", "cluster_quota", "gold_percent", "pass_mark", "pause_below", "pause_of", "pause_from",
     "later_percent", "newcomer_first", "disagreement_above", "gold_failures", "standing", "root", "folder",
     "contradiction_above",
-    "url", "hears",
     "key_name", "price_in", "price_out", "requests_per_minute", "tokens_per_minute", "concurrency",
+    "url", "hears", "left", "right", "reward", "choice", "picture",
 }  # fmt: skip
 """Fields of a shape of their own, which markup has not: what is said of it may not hold it as an element either."""
 

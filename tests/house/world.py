@@ -20,13 +20,14 @@ from app.annotations import actions as annotations
 from app.annotations import reannotating
 from app.annotations.choosing import Chosen
 from app.core import db, storage
+from app.core.db import now
 from app.datasets import actions as datasets
 from app.main import app
 from app.projects import queries
 from app.projects.guard import Seat
 from app.projects.tables import Membership, Project
 from app.runs import actions as runs
-from app.runs import generators, webhooks
+from app.runs import generators, playground, webhooks
 from app.runs.group_tables import RunGroup
 from app.runs.tables import Checkpoint, Run
 from app.samples import pieces, renditions, staging
@@ -126,6 +127,7 @@ def _fill(session: Session, project: Project, author: User) -> tuple[Ids, Ids, d
         "group_id": _group(session, seats["researcher"], run_id),
         **_webhook(session, seats["researcher"]),
         "generator_id": _generator(session, seats["researcher"]),
+        **_turn(session, seats["researcher"], run_id),
         "token": _upload(seats["admin"]),
         "pieces_token": pieces.begin(seats["admin"], pieces.About(name="some.jsonl", size=9))[0],
         "place": 0,
@@ -134,7 +136,9 @@ def _fill(session: Session, project: Project, author: User) -> tuple[Ids, Ids, d
         "contents": {each.task_id: desk.content(each.task.sample) for each in (held, holds)},
         "correction": desk.content(mine.sample, tie=False, rank_reason="On second thoughts."),
     }
-    return own, {"task_id": holds.task_id, "annotation_id": theirs.id}, crew
+    rob = cast.seat(session, _person(session, f"rob.{project.slug}"), project, "researcher")
+    others = {"task_id": holds.task_id, "annotation_id": theirs.id, **_turn(session, rob, run_id)}
+    return own, others, crew
 
 
 def _tiled(medium: Any) -> int:
@@ -174,6 +178,17 @@ def _webhook(session: Session, seat: Seat) -> Ids:
 def _generator(session: Session, seat: Seat) -> int:
     said = generators.Described(name="house", url="https://93.184.215.14/v1", model="m")
     return generators.save(session, seat, said).id
+
+
+def _turn(session: Session, seat: Seat, run_id: int) -> Ids:
+    """A question that was answered, and the policy that did."""
+    policy = Checkpoint(run_id=run_id, kind="policy", path=f"output/of-{seat.user.id}", sha256="0" * 64)
+    session.add(policy)
+    session.flush()
+    turn = playground.ask(session, seat, playground.Question("Question 1?", str(policy.id), "base"), cast.picture())
+    turn.ended_at = now()
+    session.flush()
+    return {"turn_id": turn.id, "policy_id": policy.id}
 
 
 def _checkpoint(session: Session, run_id: int) -> int:

@@ -32,6 +32,8 @@ def test_another_family_tells_responds_and_judges(other: VisionLanguage, data: P
     key = (samples[4].id, samples[4].responses[0].id)
     assert together.sums[together.index[key]].item() == pytest.approx(alone.sums[alone.index[key]].item(), abs=1e-3)
     assert len(policy.respond(samples, 4)) == 5
+    token_by_token = other.encoder.decode(list(policy.answer(samples[0], 4)))
+    assert token_by_token == policy.respond(samples[:1], 4)[0]
     judge = RewardModel(other, heads.score_head(other, 0.0), Reward(max_critique_tokens=4), critical=True)
     rewards, critiques = judge.rewards([samples[:2], samples[4:]], None)
     assert len(rewards) == len(critiques) == 12
