@@ -47,7 +47,7 @@ def curate(
     action: Annotated[str, Form(pattern="^(aside|back|tag|untag|cut)$")],
     domain: Word = "",
     question_type: Word = "",
-    text: Word = "",
+    words: Word = "",
     cluster: Word = "",
     within: Word = "",
     aside: Word = "",
@@ -57,8 +57,8 @@ def curate(
     reason: Word = "",
     next: Word = "",
 ) -> Response:
-    """One verb for a whole selection; `within` is the tag that narrows it, `tag` the one that is given or taken."""
-    filters = Filters(domain, question_type, text, cluster, within, aside, area, tuple(ids or ()))
+    """One verb for a whole selection; `within` is the tag and `words` the text that narrow it, `tag` the one that is given or taken."""
+    filters = Filters(domain, question_type, words, cluster, within, aside, area, tuple(ids or ()))
     if action == "aside":
         curating.set_aside(session, seat, filters, reason)
     elif action == "back":

@@ -119,8 +119,8 @@ POST   /projects/{slug}/queue/people/{user_id}/resumption          admin       3
 POST   /projects/{slug}/queue/people/{user_id}/admission           admin       303 · 404
 POST   /projects/{slug}/samples/curation                           admin
 GET    /projects/{slug}/clusters                                   overseer
-POST   /projects/{slug}/clusters/renaming                          admin       404 · 404
-POST   /projects/{slug}/clusters/merger                            admin       404 · 404
+POST   /projects/{slug}/clusters/renaming                          admin
+POST   /projects/{slug}/clusters/merger                            admin
 GET    /projects/{slug}/samplings                                  overseer
 GET    /projects/{slug}/samplings/new                              admin
 GET    /projects/{slug}/samplings/composition                      admin

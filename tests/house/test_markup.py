@@ -31,6 +31,7 @@ REFUSED = {
     "contradiction_above",
     "key_name", "price_in", "price_out", "requests_per_minute", "tokens_per_minute", "concurrency",
     "url", "hears", "left", "right", "reward", "choice", "picture",
+    "action", "area", "within", "words", "aside", "cluster", "names", "into",
 }  # fmt: skip
 """Fields of a shape of their own, which markup has not: what is said of it may not hold it as an element either."""
 
@@ -111,6 +112,9 @@ DEFAULTS: dict[str, Any] = {
         "key": DEFAULT.keys, "name": DEFAULT.keys, "guidance": DEFAULT.keys, "level": list("abcde") * 3,
         "anchor": [""] * 15, "examples": [""] * 3,
     },
+    "/projects/{slug}/samples/curation": {"action": "tag", "tag": "odd", "domain": "image"},
+    "/projects/{slug}/clusters/renaming": {"cluster": "a", "name": "b"},
+    "/projects/{slug}/clusters/merger": {"into": "a", "names": ["b"]},
     "/projects/{slug}/samples/uploads": {"name": "a.jsonl", "size": 9},
     "/account/tokens": {"name": "mine", "scope": "read", "days": 3},
     "/projects/{slug}/datasets": {"name": "second"},
