@@ -43,6 +43,12 @@ PINS: list[tuple[str, str, str, dict[str, str]]] = [
         },
     ),
     (
+        "three",
+        "0.187.0",
+        "three",
+        {"build/three.module.js": "three.module.js", "build/three.core.js": "three.core.js", "LICENSE": "LICENSE"},
+    ),
+    (
         "@fontsource-variable/inter",
         "5.3.0",
         "inter",

@@ -57,7 +57,7 @@ def curate(
     reason: Word = "",
     next: Word = "",
 ) -> Response:
-    """One verb for a whole selection; `within` is the tag and `words` the text that narrow it, `tag` the one that is given or taken."""
+    """One verb for a whole selection; `within` and `words` are the tag and the text that narrow it."""
     filters = Filters(domain, question_type, words, cluster, within, aside, area, tuple(ids or ()))
     if action == "aside":
         curating.set_aside(session, seat, filters, reason)
