@@ -13,6 +13,7 @@ from app.annotations import (
     desk,
     gold_pages,
     key_pages,
+    map_pages,
     queries,
     reannotation_pages,
     review_pages,
@@ -39,6 +40,7 @@ router.include_router(adjudication_pages.router)
 router.include_router(reannotation_pages.router)
 router.include_router(key_pages.router)
 router.include_router(gold_pages.router)
+router.include_router(map_pages.router)
 AT = "/projects/{slug}"
 AHEAD_SECONDS = 3600
 """How long a page that was fetched ahead may wait in the browser: an hour without a server."""

@@ -157,6 +157,7 @@ READERS: dict[str, list[tuple[str, Way]]] = {
         (f"{AT}/guidelines", "/projects/demo/guidelines"),
         (f"{AT}/guidelines/{{number}}", "/projects/demo/guidelines/1"),
         (f"{AT}/samples", "/projects/demo/samples"),
+        (f"{AT}/map", "/projects/demo/map"),
         (f"{AT}/clusters", "/projects/demo/clusters"),
         (f"{AT}/samplings", "/projects/demo/samplings"),
         (f"{AT}/samplings/new", "/projects/demo/samplings/new"),
@@ -224,7 +225,7 @@ READERS: dict[str, list[tuple[str, Way]]] = {
 NO_PAGES = re.compile(
     r"^/(api|language|notices)/|\.(csv|jsonl)$|^/(healthz|readyz|metrics)$"
     r"|/(media/.*|turns/[^/]+/picture|download|events|log|log/search|history|estimate|responses|curves|rules/progress)$"
-    r"|/(groups/[^/]+/state|samplings/composition)$"
+    r"|/(groups/[^/]+/state|samplings/composition|map/points|map/pictures)$"
 )
 """Routes that answer with data, files, streams and parts of pages, or lead on."""
 WITH_A_PROVIDER = {

@@ -117,6 +117,9 @@ POST   /projects/{slug}/queue/people/{user_id}/record              admin       3
 POST   /projects/{slug}/queue/people/{user_id}/pause               admin       409 · 404
 POST   /projects/{slug}/queue/people/{user_id}/resumption          admin       303 · 404
 POST   /projects/{slug}/queue/people/{user_id}/admission           admin       303 · 404
+GET    /projects/{slug}/map                                        overseer
+GET    /projects/{slug}/map/points                                 overseer
+GET    /projects/{slug}/map/pictures                               overseer
 POST   /projects/{slug}/samples/curation                           admin
 GET    /projects/{slug}/clusters                                   overseer
 POST   /projects/{slug}/clusters/renaming                          admin

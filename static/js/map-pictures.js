@@ -1,0 +1,40 @@
+// Thumbnails where few points are in sight, each a link to its sample.
+const MOST = 40;
+const layer = document.querySelector("#map-pictures");
+
+export function pictures(at, view, points) {
+  const known = new Map();
+  let waiting;
+
+  const seen = () => {
+    const [wide, high] = view.half;
+    const found = [];
+    for (let place = 0; place < points.n && found.length <= MOST; place++) {
+      if (Math.abs(points.x[place] - view.x) < wide && Math.abs(points.y[place] - view.y) < high) found.push(place);
+    }
+    return found.length <= MOST ? found : [];
+  };
+
+  async function show() {
+    const shown = seen();
+    const missing = shown.map((place) => points.id[place]).filter((id) => !known.has(id));
+    if (missing.length) {
+      const answer = await fetch(`${at}/map/pictures?${new URLSearchParams(missing.map((id) => ["ids", id]))}`);
+      if (!answer.ok) return;
+      for (const [id, about] of Object.entries(await answer.json())) known.set(Number(id), about);
+    }
+    layer.replaceChildren(...shown.filter((place) => known.get(points.id[place])?.picture).map((place) => {
+      const about = known.get(points.id[place]);
+      const link = Object.assign(document.createElement("a"), { href: about.at, title: about.words });
+      link.append(Object.assign(document.createElement("img"), { src: about.picture, alt: about.words }));
+      [link.style.left, link.style.top] = view.toGround(points.x[place], points.y[place]).map((value) => `${value}px`);
+      return link;
+    }));
+  }
+
+  view.listeners.push(() => {
+    layer.replaceChildren();
+    clearTimeout(waiting);
+    waiting = setTimeout(() => show().catch(() => {}), 200);
+  });
+}
