@@ -40,7 +40,7 @@ def run(folder: RunFolder, config: Generate) -> None:
     ledger = Ledger(folder, models, {name: len(samples) for name, samples in work.items()})
     left = {name: [each for each in samples if (each.id, name) not in ledger.done] for name, samples in work.items()}
     if ledger.done:
-        folder.note(f"{len(ledger.done)} responses are already written")
+        folder.note(f"responses already written: {len(ledger.done)}")
     ledger.show()
     asking = Asking(folder, config, ledger)
     try:
@@ -58,7 +58,7 @@ def run(folder: RunFolder, config: Generate) -> None:
     if not told["responses"] and any(left.values()):
         raise NoModels(f"none of the models answered: {ledger.why()}")
     if told["failed"]:
-        folder.note(f"{told['failed']} questions have no answer; a new run asks them again", "warning")
+        folder.note(f"questions without an answer, which a new run asks again: {told['failed']}", "warning")
     write_text(folder.output / "settings.json", as_json(settings_of(config)) + "\n")
     folder.result({"samples": len({each.id for samples in work.values() for each in samples}), **told})
 
@@ -77,7 +77,7 @@ def work_of(folder: RunFolder, config: Generate, models: Sequence[Asked]) -> dic
         for name in missing:
             found[name].append(sample)
     if enough:
-        folder.note(f"{enough} samples have {config.wanted} responses or more and stay as they are")
+        folder.note(f"samples that stay as they are, with {config.wanted} responses or more: {enough}")
     if not asked and not enough:
         raise NoModels("inputs/samples.jsonl names no sample that any of the models has still to answer")
     return found

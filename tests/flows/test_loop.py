@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
+import subprocess
+import sys
 import time
 import zipfile
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from app.main import app
@@ -165,6 +170,31 @@ def test_a_base_model_that_does_not_exist_is_refused_by_name(enter: Enter) -> No
     page.get_by_role("button", name="Start the run").click()
     expect(page.get_by_text("/no/such/model").first).to_be_visible()
     expect(page.locator("[role=alert]").first).to_be_visible()
+
+
+def test_a_local_model_responds_to_samples_that_had_no_responses(
+    enter: Enter, platform: Platform, tmp_path: Path
+) -> None:
+    for colour in ("red", "teal"):
+        Image.new("RGB", (96, 64), colour).save(tmp_path / f"{colour}.png")
+    lines = [{"prompt": f"What is {colour} here?", "image": f"{colour}.png"} for colour in ("red", "teal")]
+    file = tmp_path / "bare.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    asked = [sys.executable, "-m", "app.cli", "import", str(file), "--project", "demo", "--as", "admin@example.org"]
+    subprocess.run(asked, check=True, env={**os.environ, "ASSAY_DATA": str(platform.data)}, timeout=120)
+    page = enter("rui")
+    page.goto(f"{AT}/runs/new?recipe=generate&preset=tiny")
+    expect(page.locator("#estimate")).to_contain_text("2 samples lack responses")
+    page.get_by_label("Local model").fill(str(platform.data / "storage" / "models" / "tiny"))
+    page.get_by_role("button", name="Start the run").click()
+    expect(page.get_by_role("heading", name="Side by side")).to_be_visible()
+    _until(page, "done", platform)
+    rows = page.locator(".models-grid tbody tr")
+    expect(rows).to_have_count(2)
+    expect(rows.nth(1)).to_contain_text("What is teal here?")
+    expect(page.locator(".models-grid .badge")).to_have_count(2)
+    rows.first.get_by_text("How it was asked").click()
+    expect(rows.first.get_by_text("temperature: 1.0")).to_be_visible()
 
 
 def test_an_annotator_finds_no_runs_and_a_stranger_no_project(enter: Enter, platform: Platform) -> None:

@@ -135,7 +135,9 @@ def test_the_page_shows_the_models_side_by_side_while_it_fills_and_when_it_is_do
     with (folder / "output" / "responses.jsonl").open("a") as file:
         file.write('{"sample": "s1", "mod')
     part = rita.get(f"{at}/responses").text
-    assert "a says." in part and "status 503: down" in part and "200" in part and "0.0080" in part
+    assert (
+        "a says." in part and "status 503: down" in part and '<td class="number">200</td>' in part and "0.0080" in part
+    )
     assert part.index("What is number 1?") < part.index("What is number 0?")
     write(folder, [said(each, model) for each in samples for model in ("a", "b")])
     (folder / "result.json").write_text(json.dumps({"responses": 24}))
