@@ -111,8 +111,10 @@ def test_people_go_on_while_a_backup_is_made(
 def test_a_backup_that_was_cut_off_leaves_everything_empty(
     made: Path, elsewhere: str, tmp_path: Path, at: float
 ) -> None:
-    whole = made.read_bytes()
-    (short := tmp_path / "short.tar").write_bytes(whole[: int((len(whole) - 10240) * at)])
+    with tarfile.open(made) as tar:
+        last = tar.getmembers()[-1]
+    end = last.offset_data + last.size  # beyond it there is nothing but padding
+    (short := tmp_path / "short.tar").write_bytes(made.read_bytes()[: int(end * at)])
     with pytest.raises(contents.BackupDamaged):
         restoring.check(short)
     refused_and_empty(short, elsewhere, tmp_path / "there", "BackupDamaged")
