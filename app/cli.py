@@ -16,6 +16,7 @@ from app.backup import commands as backups
 from app.core.errors import Refusal
 from app.core.settings import settings
 from app.embedded.services import reached
+from app.samples import commands as samples
 
 if TYPE_CHECKING:  # commands load what they need: `up` should not wait for the whole site
     from app.accounts.tables import User
@@ -33,6 +34,7 @@ log = typer.Typer(no_args_is_help=True, help="The log of who did what.")
 cli.add_typer(log, name="audit")
 cli.command("backup")(backups.backup)
 cli.command("restore")(backups.restore)
+cli.command("collect")(samples.collect)
 
 
 def main() -> None:

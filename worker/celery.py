@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 from celery import Celery
+from celery.schedules import crontab
 from celery.signals import setup_logging, worker_init
 
 from app.core import logs, telemetry
@@ -14,6 +15,7 @@ from app.core.settings import settings
 
 SWEEP_EVERY = 10.0  # seconds
 TIDY_EVERY = 600.0  # seconds
+AT_NIGHT = crontab(minute=17, hour=3)  # UTC
 
 app = Celery("assay", broker=settings().broker_url, include=["worker.jobs", "worker.keeping", "worker.delivering"])
 app.conf.update(
@@ -33,6 +35,7 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     beat_schedule={
         "sweep": {"task": "sweep", "schedule": SWEEP_EVERY, "options": {"expires": SWEEP_EVERY}},
+        "collect": {"task": "collect_blobs", "schedule": AT_NIGHT, "options": {"expires": 3600.0}},
         "tidy": {"task": "tidy_checkpoints", "schedule": TIDY_EVERY, "options": {"expires": TIDY_EVERY}},
     },
 )

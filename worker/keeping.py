@@ -1,15 +1,20 @@
-"""Jobs around checkpoints: what a project's rule no longer keeps goes, and copies are made. Twice is harmless."""
+"""Jobs around files: checkpoints and blobs that nothing keeps go, and copies are made. Twice is harmless."""
 
 from __future__ import annotations
 
 import time
 
+import structlog
+
 from app.core.db import transaction
+from app.core.errors import Refusal
 from app.core.jobs import ROUTES
 from app.runs import discarding, pushing, retention
+from app.samples import collecting
 from worker.celery import app
 from worker.watching import leaving
 
+log = structlog.get_logger()
 PUSH_FOR = 15.0
 """Seconds after which a long copy is put at the end of the queue again."""
 
@@ -33,3 +38,15 @@ def push_checkpoint(push_id: int) -> None:
     deadline = time.monotonic() + PUSH_FOR
     if pushing.perform(push_id, lambda: leaving.is_set() or time.monotonic() > deadline):
         push_checkpoint.apply_async((push_id,), queue=ROUTES["push_checkpoint"])
+
+
+@app.task(name="collect_blobs")
+def collect_blobs() -> None:
+    """Delete what no row of the database names any more; where that is refused, the log says why."""
+    try:
+        with transaction() as session:
+            gone = collecting.collect_daily(session)
+    except Refusal as refusal:
+        log.warning("nothing collected", error=refusal.name, problem=refusal.what, advice=refusal.advice)
+    else:
+        log.info("collected", paths=gone)

@@ -34,6 +34,7 @@ WORDS = {
     "role.given": N_("gave someone a role"),
     "role.taken": N_("took a role from someone"),
     "samples.imported": N_("imported samples"),
+    "blobs.collected": N_("deleted files that nothing needs"),
     "samples.set_aside": N_("set samples aside"),
     "samples.brought_back": N_("took samples in again"),
     "samples.tagged": N_("tagged samples"),

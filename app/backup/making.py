@@ -16,6 +16,7 @@ import subprocess
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -40,6 +41,7 @@ from app.backup.contents import (
 from app.core.errors import Conflict, Refusal
 from app.embedded import postgres
 from app.embedded.refusals import PackageMissing
+from app.samples.collecting import LOCK
 
 SMALL = 32 * 2**20
 """Bytes up to which a file is read at once: what is rewritten meanwhile is then whole in the backup, old or new."""
@@ -147,10 +149,10 @@ def back_up(
     """
     if file.exists():
         raise FileThere("There is a file of this name already.", str(file), "Choose another name.")
-    paths = [path for path in walk(root) if path.resolve() != file.resolve()]
-    with tempfile.TemporaryDirectory(prefix=".backup-", dir=file.resolve().parent) as aside:
+    with _uncollected(url), tempfile.TemporaryDirectory(prefix=".backup-", dir=file.resolve().parent) as aside:
         dump = Path(aside) / DUMP
         contents = _dump(url, dump, key)
+        paths = [path for path in walk(root) if path.resolve() != file.resolve()]
         contents.files, contents.bytes = len(paths), sum(size_of(path) for path in paths)
         part = Path(aside) / "part.tar"
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
@@ -230,6 +232,15 @@ def _dump(url: str, dump: Path, key: str) -> Contents:
             files=0,
             bytes=0,
         )
+
+
+@contextmanager
+def _uncollected(url: str) -> Iterator[None]:
+    """Within the block no collection of blobs begins; one that is at work is waited for."""
+    address = Address.of(url)
+    with psycopg.connect(address.place, autocommit=True, **_password(address)) as connection:
+        connection.execute("SELECT pg_advisory_lock_shared(%s)", [LOCK])
+        yield
 
 
 def _password(address: Address) -> dict[str, Any]:

@@ -21,6 +21,7 @@ ROUTES = {
     "import_samples": "media",
     "push_checkpoint": "media",
     "deliver_webhook": "media",
+    "collect_blobs": "media",
 }
 DESK = "desk"
 

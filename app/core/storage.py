@@ -10,6 +10,9 @@ from pathlib import Path
 
 from app.core.settings import settings
 
+ASIDE = ".aside-"
+"""How the names of files begin that are not whole yet."""
+
 
 def root() -> Path:
     return settings().storage_root()
@@ -25,9 +28,14 @@ def blob_path(sha256: str) -> Path:
 
 
 def put_blob(content: bytes) -> str:
-    """Keep bytes under their SHA-256 (hex, returned); written aside and renamed, so a blob is whole or absent."""
+    """Keep bytes under their SHA-256 (hex, returned); written aside and renamed, so a blob is whole or absent.
+
+    One that is there becomes young again, so that no collection takes it before a row names it.
+    """
     sha256 = hashlib.sha256(content).hexdigest()
-    write_whole(blob_path(sha256), content)
+    place = blob_path(sha256)
+    if not _renewed(place):
+        _write(place, content)
     return sha256
 
 
@@ -35,9 +43,9 @@ def put_file(path: Path) -> str:
     """Keep a file as `put_blob` keeps bytes, without having it in memory."""
     sha256 = sha256_of(path)
     place = blob_path(sha256)
-    if not place.exists():
+    if not _renewed(place):
         place.parent.mkdir(parents=True, exist_ok=True)
-        handle, aside = tempfile.mkstemp(dir=place.parent, prefix=".aside-")
+        handle, aside = tempfile.mkstemp(dir=place.parent, prefix=ASIDE)
         os.close(handle)
         shutil.copyfile(path, aside)
         os.chmod(aside, 0o644)
@@ -45,11 +53,23 @@ def put_file(path: Path) -> str:
     return sha256
 
 
+def _renewed(place: Path) -> bool:
+    """Whether the blob is there, with the present as its time; another user's file is written anew."""
+    try:
+        os.utime(place)
+    except (FileNotFoundError, PermissionError):
+        return False
+    return True
+
+
 def write_whole(path: Path, content: bytes) -> None:
-    if path.exists():
-        return
+    if not path.exists():
+        _write(path, content)
+
+
+def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=".aside-")
+    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=ASIDE)
     with os.fdopen(handle, "wb") as file:
         file.write(content)
         file.flush()

@@ -53,14 +53,14 @@ def about(sha256: str) -> dict[str, Any] | None:
 
 
 @lru_cache(maxsize=10_000)
-def _kept(path: Path) -> dict[str, Any]:
+def _kept(path: Path, changed: int) -> dict[str, Any]:
     found: dict[str, Any] = orjson.loads(path.read_bytes())
     return found
 
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        return _kept(path)
+        return _kept(path, path.stat().st_mtime_ns)  # what was collected is known no more
     except FileNotFoundError:
         return None
 
