@@ -16,7 +16,7 @@ from app.core import storage
 from app.core.db import Session
 from app.core.language import gettext as _
 from app.datasets import folder as folders
-from app.datasets import queries, tallying
+from app.datasets import preferences, queries, tallying
 from app.datasets.counting import Census
 from app.datasets.lines import Lines, lines_of
 from app.datasets.refusals import BadFreeze, NoPairs
@@ -40,6 +40,8 @@ class Plan(NamedTuple):
     """Everybody's reliability, where the rule weighs by it."""
     paired: set[int]
     splits: dict[int, str]
+    preferences: list[preferences.Preference]
+    """Those of the playground, where they are wished."""
 
 
 def freeze(
@@ -115,7 +117,10 @@ def planned(session: Session, seat: Seat, held_out_share: float, seed: int, choi
     paired = {sample_id for sample_id, _, outcome in decided if outcome.kept}
     blobs = queries.blobs_of(session, seat.project.id)
     of_rows = {row.sample_id: blobs.get(row.sample_id, set()) for row in ballots.rows}
-    return Plan(ballots, choice, learnt, paired, split(of_rows, paired, held_out_share, seed))
+    beside = preferences.of(session, seat.project.id) if choice.playground else []
+    of_rows |= {each.number: {each.blob_sha256} for each in beside}
+    paired |= {each.number for each in beside if each.preferred is not None}
+    return Plan(ballots, choice, learnt, paired, split(of_rows, paired, held_out_share, seed), beside)
 
 
 def _check(choice: Choice) -> None:
@@ -143,6 +148,8 @@ def _found(session: Session, plan: Plan) -> Iterator[tuple[Sample, Lines, int]]:
         for sample_id, voters, outcome in tallying.decided(session, ballots, plan.choice, plan.learnt):
             lines = lines_of(samples[sample_id], voters, outcome, plan.splits[sample_id])
             yield samples[sample_id], lines, many[sample_id] - lines.judges
+    for each in plan.preferences:
+        yield *preferences.lines_of(each, plan.splits[each.number]), 0
 
 
 def _counted(

@@ -51,8 +51,10 @@ class Group(NamedTuple):
     pairs: list[Shown]
 
     @property
-    def sample_id(self) -> int:
-        return int(self.line["id"].removeprefix("s"))
+    def sample_id(self) -> int | None:
+        """None: it is no sample of the project's, but a question of the playground."""
+        name = self.line["id"]
+        return int(name[1:]) if name.startswith("s") else None
 
 
 def page_of(dataset_id: int, filters: Filters, after: int) -> tuple[list[Group], int | None]:

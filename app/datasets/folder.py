@@ -93,6 +93,7 @@ def card_text(card: dict[str, Any]) -> str:
     counts, settings = card["counts"], card["settings"]
     rows = [(name, counts[name]) for name in ("samples", "pairs", "responses", "annotations", "reasons", "ties")]
     rows += [(f"constructed {kind} samples", counts[f"{kind}s"]) for kind in ("positive", "negative")]
+    rows += [("votes of the playground", counts["playground"])] if counts.get("playground") else []
     parts = [("train", counts["train"]), ("held out", counts["held_out"])]
     for part, word in (("by_question_type", "type"), ("by_domain", "domain")):
         parts += [(f"{word} {name}", each) for name, each in counts[part].items()]
@@ -133,7 +134,14 @@ def how_sentences(chosen: dict[str, Any]) -> list[str]:
         said.append(plain(reliability, people=people, low=low, high=high))
     if chosen.get("waiting"):
         said.append(N_("Annotations that waited for a verdict voted too."))
+    if chosen.get("playground"):
+        said.append(PLAYGROUND)
     return said
+
+
+PLAYGROUND = N_(
+    "Votes of the playground are in it too, as samples whose ids begin with t: one person each, between two policies."
+)
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

@@ -37,8 +37,9 @@ def _asked(
     minimum: int = CHOICE.minimum,
     confidence: Share = CHOICE.confidence,
     waiting: bool = False,
+    playground: bool = False,
 ) -> Choice:
-    return Choice(rule, minimum, confidence, waiting)
+    return Choice(rule, minimum, confidence, waiting, playground)
 
 
 def _given(
@@ -46,8 +47,9 @@ def _given(
     minimum: Annotated[int, Form()] = CHOICE.minimum,
     confidence: Annotated[float, Form()] = CHOICE.confidence,
     waiting: Annotated[bool, Form()] = False,
+    playground: Annotated[bool, Form()] = False,
 ) -> Choice:
-    return Choice(rule, minimum, confidence, waiting)
+    return Choice(rule, minimum, confidence, waiting, playground)
 
 
 @router.get("/new")
@@ -125,7 +127,7 @@ def dataset_page(
         dataset=dataset,
         card=(storage.dataset_folder(dataset.id) / "card.md").read_text(encoding="utf-8"),
         groups=groups,
-        thumbs=queries.first_media(session, seat, [group.sample_id for group in groups]),
+        thumbs=queries.first_media(session, seat, [group.sample_id for group in groups if group.sample_id]),
         filters=filters,
         after=after,
         more=more,

@@ -61,12 +61,14 @@ RULES = {
 
 
 class Choice(NamedTuple):
-    """minimum: votes for a pair, of the rule majority; confidence: of weighted; waiting: also without a verdict."""
+    """minimum: votes for a pair, of the rule majority; confidence: of weighted; waiting: also without a verdict;
+    playground: votes of the playground too."""
 
     rule: str = "adjudicated"
     minimum: int = 2
     confidence: float = 0.75
     waiting: bool = False
+    playground: bool = False
 
     @property
     def takes(self) -> tuple[str | None, ...]:
@@ -83,7 +85,8 @@ class Choice(NamedTuple):
             found["minimum"] = self.minimum
         if self.rule == "weighted":
             found["confidence"] = self.confidence
-        return {**found, "waiting": True} if self.waits else found
+        chosen = {"waiting": self.waits, "playground": self.playground}
+        return found | {name: True for name, is_chosen in chosen.items() if is_chosen}
 
 
 class Voter(NamedTuple):

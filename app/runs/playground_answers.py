@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.orm import joinedload
 
-from app.core.db import Session
+from app.core.db import Session, among
+from app.datasets.preferences import Answer as Response
+from app.datasets.preferences import Preference
 from app.projects.guard import Seat
 from app.runs.playground_tables import Piece, Turn, Vote
 from app.runs.tables import Checkpoint
@@ -50,6 +52,31 @@ def _with(answer: Answer, kind: str, told: dict[str, Any]) -> Answer:
         case "judged":
             return answer._replace(score=told["score"])
     return answer
+
+
+def preferences(session: Session, project_id: int) -> list[Preference]:
+    """The project's votes as preferences: of turns with a picture, whose answers say something, and not the same."""
+    query = sa.select(Turn).join(Turn.vote).where(Turn.project_id == project_id, Turn.blob_sha256.is_not(None))
+    runs = [joinedload(side).joinedload(Checkpoint.run) for side in (Turn.left, Turn.right)]
+    turns = list(session.scalars(query.options(*runs, joinedload(Turn.vote)).order_by(Turn.id)))
+    pieces: dict[int, list[Piece]] = {}
+    for piece in session.scalars(
+        sa.select(Piece).where(among(Piece.turn_id, [each.id for each in turns])).order_by(Piece.id)
+    ):
+        pieces.setdefault(piece.turn_id, []).append(piece)
+    found = [_preference(turn, answers(pieces.get(turn.id, []))) for turn in turns]
+    return [each for each in found if each is not None]
+
+
+def _preference(turn: Turn, said: dict[str, Answer]) -> Preference | None:
+    texts = [said[side].text.strip() for side in SIDES]
+    if not all(texts) or texts[0] == texts[1] or turn.vote is None:
+        return None
+    names = [f"{each.run.name} (run {each.run_id})" if each else "base model" for each in (turn.left, turn.right)]
+    left, right = (Response(text, name) for text, name in zip(texts, names, strict=True))
+    preferred = {"left": 0, "right": 1}.get(turn.vote.choice)
+    picture = (turn.blob_sha256 or "", turn.media_type or "")
+    return Preference(turn.id, turn.question, *picture, (left, right), preferred, turn.vote.reason)
 
 
 class Tally(NamedTuple):

@@ -11,12 +11,14 @@ from app.core.db import Db, Session
 from app.core.errors import Conflict, Invalid
 from app.core.html import page, redirect, wants_json
 from app.core.web import FILE_POLICY
+from app.datasets import preferences
 from app.projects.guard import Researcher, Seat
 from app.runs import failures, playground, playground_answers, playground_live, playground_pictures, playing, registry
 from app.runs.playground import Question
 from app.runs.playground_tables import Turn
 
 router = APIRouter(prefix="/playground")
+preferences.TELLERS.append(playground_answers.preferences)
 Number = Annotated[int, Query(ge=0, lt=2**63)]
 TurnId = Annotated[int, Path(ge=1, lt=2**63)]
 Words = Annotated[str, Query(max_length=200)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -12,12 +13,14 @@ from starlette.testclient import TestClient
 from app.core import storage
 from app.core.db import now
 from app.core.errors import NotFound
+from app.datasets import export
 from app.runs import playground, playground_answers, playground_live, playing
 from app.runs.playground import Question
 from app.runs.playground_tables import Piece, Turn
 from app.runs.refusals import ClaimLost
 from app.runs.tables import Checkpoint
 from app.runs.worker_tables import Worker
+from ml.data import read_dataset
 from tests import cast
 from tests.app.runs import stories
 from tests.app.runs.stories import Story
@@ -217,3 +220,26 @@ def test_a_picture_of_the_project_is_found_by_its_words_and_the_form_stays_as_it
     assert "Is it asleep?" in found
     turn = asked(story, medium_id=cat.media[0].id)
     assert turn.blob_sha256 == cat.media[0].blob_sha256
+
+
+def test_votes_enter_a_dataset_where_they_are_wished_and_its_card_says_so(client: TestClient, story: Story) -> None:
+    sample = cast.sample(story.session, story.project, "What does the dog do?")
+    turn = answered(story, asked(story, medium_id=sample.media[0].id))
+    playground.vote(story.session, story.seat, turn.id, "right", "It has corners.")
+    story.session.commit()
+    cast.sign_in(client, story.session, story.seat.user)
+    without = client.post(f"/projects/{story.project.slug}/datasets", data={"name": "none", "held_out_share": 0})
+    assert without.status_code == 409 and "Nothing was frozen" in without.text
+    form = {"name": "votes", "held_out_share": 0, "playground": "true"}
+    page = client.post(f"/projects/{story.project.slug}/datasets", data=form)
+    assert page.status_code == 200 and "asked in the playground" in page.text
+    assert "Votes of the playground are in it too" in page.text
+    folder = storage.dataset_folder(int(str(page.url).rsplit("/", 1)[1]))
+    data = read_dataset(folder)
+    (pair,) = data.pairs[f"t{turn.id}"]
+    responses = data.samples[f"t{turn.id}"]
+    assert (responses.response(pair.chosen).text, responses.response(pair.rejected).text) == ("A square.", "A circle.")
+    assert json.loads((folder / "card.json").read_text())["counts"]["playground"] == 1
+    assert responses.media[0].path.exists()
+    for format in export.FORMATS:
+        assert client.get(f"{page.url}/download", params={"format": format}).content[:2] == b"PK", format
