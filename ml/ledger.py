@@ -34,17 +34,21 @@ class Tally:
 
 
 class Ledger:
-    """output/responses.jsonl and output/models.json, for several threads."""
+    """responses.jsonl and models.json, for several threads.
+
+    They lie beside the output, not in it: so another machine that goes on with the run has them too.
+    """
 
     def __init__(self, folder: RunFolder, models: Sequence[Asked], wanted: dict[str, int]) -> None:
         """wanted: by model, how many samples it is asked about."""
         self.folder = folder
-        self.path = folder.output / "responses.jsonl"
+        self.path = folder.path / "responses.jsonl"
         self.tallies = {each.name: Tally(each.name, wanted.get(each.name, 0)) for each in models}
         self.failed: set[tuple[str, str]] = set()
         self.done: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
         self._last_fault = ""
+        self._priced = False
         self._shown, self._begun, self._fresh = 0.0, time.monotonic(), 0
         for row in read_lines(self.path):
             self._count(row)
@@ -52,7 +56,6 @@ class Ledger:
     def add(self, row: dict[str, Any]) -> None:
         """Raises Superseded."""
         with self._lock:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             with fence.held(self.path), self.path.open("ab") as file:
                 file.write((b"" if ends_whole(self.path) else b"\n") + (as_json(row) + "\n").encode())
                 file.flush()
@@ -84,7 +87,7 @@ class Ledger:
             "failed": len(self.failed),
             "tokens_in": sum(each.tokens_in for each in rows),
             "tokens_out": sum(each.tokens_out for each in rows),
-            "cost": round(sum(each.cost for each in rows), 6),
+            "cost": round(sum(each.cost for each in rows), 6) if self._priced else None,
         }
 
     def _count(self, row: dict[str, Any]) -> None:
@@ -102,11 +105,12 @@ class Ledger:
         tally.tokens_in += row.get("tokens_in") or 0
         tally.tokens_out += row.get("tokens_out") or 0
         tally.cost += row.get("cost") or 0.0
+        self._priced |= row.get("cost") is not None
 
     def _show(self) -> None:
         self._shown = time.monotonic()
         rows = [asdict(each) for each in self.tallies.values()]
-        write_text(self.folder.output / "models.json", as_json(rows) + "\n")
+        write_text(self.folder.path / "models.json", as_json(rows) + "\n")
         done, total = len(self.done) + len(self.failed - self.done), sum(each.asked for each in self.tallies.values())
         minutes = max(time.monotonic() - self._begun, 1e-3) / 60
         result = self.result()

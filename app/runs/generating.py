@@ -135,9 +135,9 @@ def _write(path: Path, parts: Iterable[bytes]) -> None:
 
 def keep(session: Session, run: Run, folder: Path) -> None:
     """A row an answer, and a response to compare where there are words. Twice is harmless. Raises OutputMissing."""
-    path = folder / "output" / "responses.jsonl"
+    path = folder / "responses.jsonl"
     if not path.is_file():
-        raise OutputMissing(_("The process ended well but a file of its output is missing."), "output/responses.jsonl")
+        raise OutputMissing(_("The process ended well but a file of its output is missing."), "responses.jsonl")
     for said in _batches(_last(path)):
         _keep(session, run, said)
 

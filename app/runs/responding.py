@@ -28,9 +28,9 @@ TONES = {"ok": "good", "refused": "warn", "failed": "bad"}
 
 def shown(session: Session, run: Run, after: int = 0) -> dict[str, Any]:
     """The variables of the part: of a run that is done its responses in order, else the last that came in."""
-    output = storage.run_folder(run.id) / "output"
-    tallies = _tallies(output / "models.json")
-    cells = _kept(session, run, after) if run.result is not None else _latest(output / "responses.jsonl")
+    folder = storage.run_folder(run.id)
+    tallies = _tallies(folder / "models.json")
+    cells = _kept(session, run, after) if run.result is not None else _latest(folder / "responses.jsonl")
     samples = _samples(session, run, list(cells)[:PAGE])
     rows = [(samples[each], cells[each]) for each in cells if each in samples]
     return {

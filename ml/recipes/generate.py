@@ -19,7 +19,7 @@ from ml.config import Generate
 from ml.data import Medium, Sample
 from ml.endpoint import content
 from ml.errors import BadImage, BadSample, NoModels, Stopped
-from ml.folder import RunFolder, as_json, read_lines, write_text
+from ml.folder import RunFolder, append_lines, as_json, read_lines, write_text
 from ml.ledger import Ledger
 
 IN_A_ROW = 10
@@ -39,6 +39,7 @@ def run(folder: RunFolder, config: Generate) -> None:
     work = work_of(folder, config, models)
     ledger = Ledger(folder, models, {name: len(samples) for name, samples in work.items()})
     left = {name: [each for each in samples if (each.id, name) not in ledger.done] for name, samples in work.items()}
+    append_lines(ledger.path, [])  # there also where nothing is left to ask
     if ledger.done:
         folder.note(f"responses already written: {len(ledger.done)}")
     ledger.show()

@@ -48,7 +48,7 @@ def medium(folder: Path, number: int) -> dict[str, str]:
 
 
 def responses(folder: RunFolder) -> list[dict[str, Any]]:
-    return cast.lines(folder.output / "responses.jsonl")
+    return cast.lines(folder.path / "responses.jsonl")
 
 
 def result(folder: RunFolder) -> dict[str, Any]:
@@ -81,6 +81,18 @@ def test_every_model_answers_every_sample_with_its_picture_and_each_answer_keeps
     told = result(folder)
     assert (told["responses"], told["tokens_in"], told["cost"]) == (6, 600, pytest.approx(0.0009))
     assert next(each for each in rows if each["model"] == "b")["cost"] is None
+
+
+def test_a_video_goes_as_evenly_spaced_frames_and_no_price_is_no_cost(tmp_path: Path, talker: Talker) -> None:
+    folder = lay(tmp_path / "run", [one(talker)], 1, max_frames=3)
+    frames = [cast.picture(folder.path / "inputs", "red", "circle", 64 + 8 * each) for each in range(5)]
+    media = [{"kind": "video", "path": "film.mp4"}, *({"kind": "frame", "path": path} for path in frames)]
+    cast.write(folder.path / "inputs" / "samples.jsonl", [{"id": "s0", "prompt": "What moves?", "media": media}])
+    perform("generate", folder)
+    sent = [part["image_url"]["url"] for part in talker.bodies[0]["messages"][0]["content"][:-1]]
+    sizes = [Image.open(io.BytesIO(base64.b64decode(url.split(",", 1)[1]))).width for url in sent]
+    assert sizes == [64, 80, 96]
+    assert result(folder)["cost"] is None
 
 
 def test_a_busy_endpoint_a_fault_wrong_json_and_a_cut_answer_are_tried_again(tmp_path: Path, talker: Talker) -> None:
@@ -139,12 +151,12 @@ def test_a_stopped_run_goes_on_without_asking_twice_and_half_a_line_is_no_answer
         generate.run(folder, folder.config("generate"))  # type: ignore[arg-type]
     kept = {row["sample"] for row in responses(folder)}
     assert kept == {"s0", "s1"}
-    with (folder.output / "responses.jsonl").open("a") as file:
+    with (folder.path / "responses.jsonl").open("a") as file:
         file.write('{"sample": "s3", "mod')
     talker.answer, before = (lambda body, number: said("Yes.")), len(talker.bodies)
     perform("generate", RunFolder(folder.path))
     assert len(talker.bodies) - before == 4 - len(kept)
-    lines = (folder.output / "responses.jsonl").read_text().splitlines()
+    lines = (folder.path / "responses.jsonl").read_text().splitlines()
     assert sorted(json.loads(line)["sample"] for line in lines if line.endswith("}")) == ["s0", "s1", "s2", "s3"]
 
 
@@ -177,6 +189,10 @@ def test_samples_that_have_responses_enough_and_models_that_answered_are_left_al
     perform("generate", folder)
     found = {(row["sample"], row["model"]) for row in responses(folder)}
     assert found == {("s1", "b"), ("s2", "a"), ("s2", "b")}
+    full = lay(tmp_path / "full", [one(talker)], wanted=2)
+    cast.write(full.path / "inputs" / "samples.jsonl", rows[:1])
+    perform("generate", full)
+    assert responses(full) == [] and result(full)["responses"] == 0
 
 
 def test_a_model_whose_key_is_refused_is_given_up_while_the_others_go_on(tmp_path: Path, talker: Talker) -> None:
@@ -184,7 +200,7 @@ def test_a_model_whose_key_is_refused_is_given_up_while_the_others_go_on(tmp_pat
     folder = lay(tmp_path / "run", [one(talker), one(talker, "b", concurrency=1)])
     perform("generate", folder)
     assert Counter(row["model"] for row in responses(folder)) == {"a": 3, "b": 1}
-    tallies = {each["name"]: each for each in json.loads((folder.output / "models.json").read_text())}
+    tallies = {each["name"]: each for each in json.loads((folder.path / "models.json").read_text())}
     assert "401" in tallies["b"]["given_up"] and tallies["a"]["ok"] == 3
     alone = lay(tmp_path / "alone", [one(talker, "b", concurrency=1)])
     with pytest.raises(NoModels, match="no such key"):

@@ -47,13 +47,13 @@ def said(sample: Sample, model: str, state: str = "ok", **more: Any) -> dict[str
 
 
 def write(folder: Path, rows: list[dict[str, Any]]) -> None:
-    (folder / "output").mkdir(parents=True, exist_ok=True)
-    (folder / "output" / "responses.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "responses.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     tallies = [
         {"name": name, "asked": 2, "ok": 1, "refused": 1, "failed": 0, "tokens_in": 200, "tokens_out": 24,
          "cost": 0.008, "given_up": ""} for name in sorted({row["model"] for row in rows})
     ]  # fmt: skip
-    (folder / "output" / "models.json").write_text(json.dumps(tallies))
+    (folder / "models.json").write_text(json.dumps(tallies))
 
 
 def answers(session: Session, sample: Sample) -> list[tuple[str, str]]:
@@ -132,7 +132,7 @@ def test_the_page_shows_the_models_side_by_side_while_it_fills_and_when_it_is_do
     assert "Responses appear here as they come in." in rita.get(at).text
     folder = storage.run_folder(run.id)
     write(folder, [said(samples[0], "a"), said(samples[1], "b", "failed", text="", fault="status 503: down")])
-    with (folder / "output" / "responses.jsonl").open("a") as file:
+    with (folder / "responses.jsonl").open("a") as file:
         file.write('{"sample": "s1", "mod')
     part = rita.get(f"{at}/responses").text
     assert (
