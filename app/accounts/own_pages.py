@@ -57,6 +57,13 @@ def rename(request: Request, entry: InPerson, session: Db, name: Line) -> Respon
     return redirect("/account")
 
 
+@router.post("/account/veil")
+def veil(entry: InPerson, veils: Annotated[str, Form(max_length=5)] = "") -> Response:
+    """Whether safety pictures are veiled: an absent box is a no."""
+    entry.user.veils = bool(veils)
+    return redirect("/account#veil")
+
+
 @router.post("/account/password")
 def change_password(request: Request, entry: InPerson, session: Db, present: Line, new: Line) -> Response:
     try:

@@ -26,6 +26,8 @@ class User(Base):
     """The annotate page's keys where this person has changed them: the usual key → theirs."""
     language: Mapped[str | None]
     """The language that this person chose, by its BCP 47 code; none: as the browser asks."""
+    veils: Mapped[bool] = mapped_column(server_default=sa.false(), default=False)
+    """Whether pictures of safety samples are veiled for this person until they ask for each."""
     created_at: Mapped[Moment]
     deactivated_at: Mapped[dt.datetime | None]
     """Since when they may not sign in; their work stays."""

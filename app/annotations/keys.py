@@ -47,6 +47,7 @@ KEYS = (
     Key(",", N_("previous frame")),
     Key(".", N_("next frame")),
     Key("p", N_("play or pause")),
+    Key("b", N_("show what is veiled")),
     Key("?", N_("this sheet")),
 )
 FIXED = (

@@ -17,6 +17,7 @@ class Census:
         self.totals: Counter[str] = Counter()
         self.left_out: Counter[str] = Counter()
         self.parts: dict[str, dict[str, Counter[str]]] = {"split": {}, "question_type": {}, "domain": {}}
+        self.dangers: dict[str, Counter[str]] = {}
 
     def add(self, lines: Lines, unable: int) -> None:
         """unable: annotations of the sample that could not judge it."""
@@ -39,6 +40,8 @@ class Census:
         self.totals += counts
         for part, groups in self.parts.items():
             groups.setdefault(lines.sample[part], Counter()).update(samples=1, pairs=len(lines.pairs))
+        if danger := lines.sample.get("danger"):
+            self.dangers.setdefault(danger, Counter()).update(samples=1, pairs=len(lines.pairs))
 
     def as_left_out(self, before: Counter[str]) -> dict[str, int]:
         """before: what was left out before any pair was looked at."""
@@ -54,7 +57,13 @@ class Census:
             **splits,
             "by_question_type": self._sorted("question_type"),
             "by_domain": self._sorted("domain"),
+            **self._by_danger(),
         }
+
+    def _by_danger(self) -> dict[str, Any]:
+        """Of safety samples whose danger is told; nothing where there is none."""
+        found = {name: self._pair_of(counts) for name, counts in sorted(self.dangers.items())}
+        return {"by_danger": found} if found else {}
 
     def _sorted(self, part: str) -> dict[str, dict[str, int]]:
         return {name: self._pair_of(counts) for name, counts in sorted(self.parts[part].items())}

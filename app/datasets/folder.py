@@ -95,8 +95,8 @@ def card_text(card: dict[str, Any]) -> str:
     rows += [(f"constructed {kind} samples", counts[f"{kind}s"]) for kind in ("positive", "negative")]
     rows += [("votes of the playground", counts["playground"])] if counts.get("playground") else []
     parts = [("train", counts["train"]), ("held out", counts["held_out"])]
-    for part, word in (("by_question_type", "type"), ("by_domain", "domain")):
-        parts += [(f"{word} {name}", each) for name, each in counts[part].items()]
+    for part, word in (("by_question_type", "type"), ("by_domain", "domain"), ("by_danger", "danger")):
+        parts += [(f"{word} {name}", each) for name, each in counts.get(part, {}).items()]
     lines = [
         f"# {card['name']}",
         f"Preference pairs judged by people in the project {card['project']}.",

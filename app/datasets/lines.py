@@ -34,6 +34,7 @@ def lines_of(sample: Sample, voters: list[Voter], outcome: Outcome, split: str) 
         "id": f"s{sample.id}",
         "split": split,
         "domain": sample.domain,
+        **({"danger": sample.danger} if sample.danger else {}),
         "question_type": sample.question_type,
         "prompt": sample.prompt,
         "media": [{"kind": medium.kind, "path": medium_path(medium)} for medium in sample.seen],

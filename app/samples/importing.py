@@ -245,6 +245,7 @@ def _add(session: Session, project: Project, incoming: Incoming, report: Report)
             external_id=incoming.external_id,
             prompt=incoming.line.prompt,
             domain=incoming.line.kind_of_domain,
+            danger=incoming.line.danger or "",
             question_type=incoming.line.kind_of_question,
             content_sha256=incoming.sha256,
             credit=incoming.line.credit,

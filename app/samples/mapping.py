@@ -17,6 +17,7 @@ SYNONYMS = {
     "reference": ("reference", "answer", "ground_truth", "gold", "label", "solution"),
     "question_type": ("question_type", "type"),
     "domain": ("domain",),
+    "danger": ("danger", "safety_category", "risk", "hazard"),
     "language": ("language", "lang"),
     "cluster": ("cluster",),
     "alt": ("alt",),

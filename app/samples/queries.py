@@ -25,6 +25,7 @@ class Filters(NamedTuple):
     question_type: str = ""
     text: str = ""
     cluster: str = ""
+    danger: str = ""
     tag: str = ""
     aside: str = ""
     """only: what is set aside; without: what is not."""
@@ -77,6 +78,8 @@ def matching(seat: Seat, filters: Filters) -> sa.Select[Sample]:
         query = query.where(Sample.prompt.icontains(filters.text.replace("\0", ""), autoescape=True))
     if filters.cluster:
         query = query.where(Sample.cluster == filters.cluster.replace("\0", ""))
+    if filters.danger:
+        query = query.where(Sample.danger == filters.danger.replace("\0", ""))
     if filters.tag:
         query = query.where(sa.exists().where(Tag.sample_id == Sample.id, Tag.tag == filters.tag.replace("\0", "")))
     if filters.aside:

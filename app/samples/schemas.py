@@ -46,6 +46,8 @@ class SampleLine(BaseModel):
     frames: str | list[str] | None = None
     """Beside a video file: the frames that models saw, as a folder or one by one. Sampled where they are absent."""
     domain: Literal["image", "video", "safety"] | None = None
+    danger: Literal["jailbreak", "privacy", "hacking", "violence", "self_injury", "adversarial"] | None = None
+    """What a safety sample is about; such a sample is of the domain safety where no other is named."""
     question_type: Literal["mcq", "long", "short"] | None = None
     responses: list[ReplyLine] = Field(default=[], max_length=12)
     """A sample with fewer than two waits for more before anybody can judge it."""
@@ -73,7 +75,7 @@ class SampleLine(BaseModel):
 
     @property
     def kind_of_domain(self) -> str:
-        return self.domain or ("video" if self.video else "image")
+        return self.domain or ("safety" if self.danger else "video" if self.video else "image")
 
     @property
     def kind_of_question(self) -> str:

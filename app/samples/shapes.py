@@ -93,7 +93,7 @@ def _mm_rlhf(row: Row, mapping: Mapping) -> Iterator[Row]:
     """A line of data.jsonl: responses as a list of objects, or by model with scores, ranks and reasons by model too."""
     replies = [_judged_reply(reply, place) for place, reply in enumerate(_listed(row))]
     line: Row = {**medium(row), "prompt": row.get("prompt") or row.get("question")}
-    for name in ("id", "domain", "question_type", "language", "credit"):
+    for name in ("id", "domain", "danger", "question_type", "language", "credit"):
         if row.get(name) not in (None, ""):
             line[name] = row[name]
     line["responses"] = [{"model": reply["model"], "text": reply["text"]} for reply in replies]

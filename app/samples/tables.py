@@ -10,12 +10,22 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.accounts.tables import User
 from app.core.db import Base, Id, Moment
+from app.core.language import N_
 from app.projects.tables import Project
 from app.samples.curating_tables import SetAside as SetAside  # these tables belong to this room too
 from app.samples.sampling_tables import Pick as Pick  # its table belongs to this room
 
 DOMAINS = ("image", "video", "safety")
 QUESTION_TYPES = ("mcq", "long", "short")
+DANGERS = {
+    "jailbreak": N_("jailbreak"),
+    "privacy": N_("privacy and discrimination"),
+    "hacking": N_("hacking"),
+    "violence": N_("violence"),
+    "self_injury": N_("self-injury"),
+    "adversarial": N_("adversarial"),
+}
+"""What a safety sample is about: the five categories of MM-RLHF (arXiv 2502.10391), and adversarial pictures."""
 MEDIUM_KINDS = ("image", "frame", "video")
 
 
@@ -41,12 +51,19 @@ class Sample(Base):
     """Where the last cluster run put it on the project's map, within -1 and 1; null where it was not in one."""
     content_sha256: Mapped[str]
     """Of prompt, media and responses: importing the same line again adds nothing."""
+    danger: Mapped[str] = mapped_column(default="", server_default="")
+    """One of DANGERS; empty where none is told."""
     credit: Mapped[str] = mapped_column(default="")
     """Where the media come from and under which licence."""
     created_at: Mapped[Moment]
     media: Mapped[list[Medium]] = relationship(order_by="Medium.position", back_populates="sample")
     responses: Mapped[list[Response]] = relationship(order_by="Response.position", back_populates="sample")
     __table_args__ = (sa.UniqueConstraint("project_id", "content_sha256"),)
+
+    @property
+    def danger_words(self) -> str:
+        """What it is about, in English: shown through `told`."""
+        return DANGERS.get(self.danger, self.danger)
 
     @property
     def seen(self) -> list[Medium]:

@@ -32,12 +32,13 @@ def filters_of(
     question_type: Line = "",
     text: Line = "",
     cluster: Line = "",
+    danger: Line = "",
     tag: Line = "",
     aside: Line = "",
     area: Area = "",
 ) -> Filters:
     """The selection that an address names."""
-    return Filters(domain, question_type, text, cluster, tag, aside, area)
+    return Filters(domain, question_type, text, cluster, danger, tag, aside, area)
 
 
 @router.post("/samples/curation")
@@ -49,6 +50,7 @@ def curate(
     question_type: Word = "",
     words: Word = "",
     cluster: Word = "",
+    danger: Word = "",
     within: Word = "",
     aside: Word = "",
     area: Annotated[str, Form(max_length=12_000)] = "",
@@ -58,7 +60,7 @@ def curate(
     next: Word = "",
 ) -> Response:
     """One verb for a whole selection; `within` and `words` are the tag and the text that narrow it."""
-    filters = Filters(domain, question_type, words, cluster, within, aside, area, tuple(ids or ()))
+    filters = Filters(domain, question_type, words, cluster, danger, within, aside, area, tuple(ids or ()))
     if action == "aside":
         curating.set_aside(session, seat, filters, reason)
     elif action == "back":

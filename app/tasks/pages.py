@@ -13,7 +13,7 @@ from app.core.html import page, redirect, wants_json
 from app.projects.guard import Admin, Annotator, Overseer
 from app.samples import curating
 from app.samples.queries import PAGE, Filters, count, matching, page_of
-from app.samples.tables import DOMAINS, QUESTION_TYPES
+from app.samples.tables import DANGERS, DOMAINS, QUESTION_TYPES
 from app.tasks import actions, curating_pages, flags, queries, queue_pages, sampling_pages, samplings
 from app.tasks.tables import FLAG_KINDS
 
@@ -54,6 +54,7 @@ def samples(
         after=after,
         domains=DOMAINS,
         question_types=QUESTION_TYPES,
+        dangers=DANGERS,
     )
 
 

@@ -3,6 +3,8 @@ import { keyOf, typing } from "/static/js/annotate-keys.js";
 import { mountPane } from "./viewer-pane.js";
 import { mountVideo } from "./viewer-video.js";
 
+import "./veil.js";
+
 const FRAME_SECONDS = 0.5;
 
 function mount(viewer) {

@@ -31,7 +31,7 @@ REFUSED = {
     "contradiction_above",
     "key_name", "price_in", "price_out", "requests_per_minute", "tokens_per_minute", "concurrency",
     "url", "hears", "left", "right", "reward", "choice", "picture",
-    "action", "area", "within", "words", "aside", "cluster", "names", "into",
+    "action", "area", "within", "words", "aside", "cluster", "danger", "names", "into", "veils",
 }  # fmt: skip
 """Fields of a shape of their own, which markup has not: what is said of it may not hold it as an element either."""
 
