@@ -55,7 +55,7 @@ PUT    /api/v1/keys                                                signed-in
 
 GET    /account                                                    in-person
 POST   /account/name                                               in-person
-POST   /account/veil                                               in person
+POST   /account/veil                                               in-person
 POST   /account/password                                           in-person
 POST   /account/sign-ins/{sign_in_id}/ending                       in-person   303 404 ·
 POST   /account/other-sign-ins/ending                              in-person
