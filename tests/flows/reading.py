@@ -82,20 +82,17 @@ def webhook(page: Page) -> str:
 
 
 def turn(page: Page) -> str:
-    """Two answers that are asked for, once the demonstration's first runs have left a policy."""
+    """Two answers that were asked for, once the demonstration's first runs have left a policy."""
     at = "/projects/demo/runs/playground"
     for _look in range(150):
         page.goto(at)
         if (policies := page.locator("#field-left option")).count() > 1:
-            posted(
-                page,
-                f"{at}/turns",
-                question="What is shown?",
-                left=policies.first.get_attribute("value") or "",
-                right="base",
-            )
+            policy = policies.first.get_attribute("value") or ""
+            posted(page, f"{at}/turns", question="What is shown?", left=policy, right="base", longest=64)
             page.goto(at)
-            return page.locator("main td a").first.get_attribute("href") or ""
+            page.locator("main td a").first.click()
+            page.locator("#vote").wait_for(timeout=120_000)  # until then the page grows, and is asked for anew
+            return page.url
         page.wait_for_timeout(2000)
     raise AssertionError("the first runs left no policy")
 
