@@ -27,6 +27,7 @@ export function pictures(at, view, points) {
       const about = known.get(points.id[place]);
       const link = Object.assign(document.createElement("a"), { href: about.at, title: about.words });
       link.append(Object.assign(document.createElement("img"), { src: about.picture, alt: about.words }));
+      link.style.borderColor = view.colourOf(place);
       [link.style.left, link.style.top] = view.toGround(points.x[place], points.y[place]).map((value) => `${value}px`);
       return link;
     }));

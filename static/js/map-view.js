@@ -30,6 +30,11 @@ export class View {
     this.changed();
   }
 
+  colourOf(place) {
+    const { array } = this.geometry.getAttribute("color");
+    return `rgb(${array.slice(place * 3, place * 3 + 3).join(" ")})`;
+  }
+
   whole() {
     Object.assign(this, { x: 0, y: 0, zoom: 1 });
     this.fit();
