@@ -51,12 +51,12 @@ def bring(file: Path) -> dict[str, Any]:
     from app.annotations.bringing import keep
     from app.cli import _person, _project
     from app.core import db
-    from app.samples import imports, local
+    from app.samples import importing, imports, local
     from app.samples.tables import Import
 
     with db.transaction() as session:
         row = local.begin(session, _project(session, "bench"), _person(session, ""), file, local.Wish())
-    batches = (file_lines(file) - row.reached) // imports.BATCH
+    batches = (file_lines(file) - row.reached) // importing.BATCH
     telling = Telling(batches, row.reached)
     imports.perform(row.id, keep, telling, row.fence)
     with db.transaction() as session:
@@ -68,7 +68,7 @@ class Telling:
     """Called after each batch: prints how far, lines a second since the last word, and the memory held."""
 
     def __init__(self, batches: int, begun_at: int) -> None:
-        from app.samples.imports import BATCH
+        from app.samples.importing import BATCH
 
         self.every, self.batch, self.number = max(1, batches // TENTHS), BATCH, 0
         self.begun_at, self.clock, self.cpu = begun_at, time.perf_counter(), time.process_time()

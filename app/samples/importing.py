@@ -93,6 +93,10 @@ class Incoming:
         return self.sha256[:16] if self.line.id is None else str(self.line.id)
 
 
+Kept = tuple[Incoming, list[dict[str, Any]]]
+"""A line with the columns of its media."""
+
+
 def import_samples(
     session: Session, project: Project, lines: Iterable[str | bytes], media_root: Path, author: User
 ) -> Report:
@@ -117,16 +121,21 @@ def add_batch(session: Session, project: Project, batch: list[Entry], plan: Plan
     """Samples for some records; what they bring of people's judgements is handed back with the samples' ids."""
     incoming = list(_read_all(batch, plan, report))
     known = _known(session, project, [each.sha256 for each in incoming])
-    judged: Judged = []
+    new: list[Kept] = []
     for each in incoming:
         if each.sha256 in known:
             report.already += 1
             continue
         known.add(each.sha256)
-        sample_id = _add(session, project, each, report)
-        if sample_id is not None and each.line.judgement:
-            judged.append((sample_id, each.line.judgement))
-    return judged
+        if media := _keep_media(each, report):
+            new.append((each, media))
+    ids = _add_samples(session, project, [each for each, _media in new])
+    report.added += len(ids)
+    report.already += len(new) - len(ids)  # somebody else imported the same lines meanwhile
+    new = [kept for kept in new if kept[0].sha256 in ids]
+    _add_media(session, ids, new)
+    _add_responses(session, ids, [each for each, _media in new])
+    return [(ids[each.sha256], each.line.judgement) for each, _media in new if each.line.judgement]
 
 
 def try_batch(session: Session, project: Project, batch: list[Entry], plan: Plan, report: Report) -> list[SampleLine]:
@@ -231,44 +240,57 @@ def _known(session: Session, project: Project, hashes: list[str]) -> set[str]:
     return set(session.scalars(query))
 
 
-def _add(session: Session, project: Project, incoming: Incoming, report: Report) -> int | None:
+def _keep_media(incoming: Incoming, report: Report) -> list[dict[str, Any]] | None:
+    """The columns of a line's media, their files kept; None where one is at fault, of which nothing is kept."""
     try:
         pictures = [read_picture(path.read_bytes(), path.name) for path in incoming.pictures]
         video = read_video(incoming.video) if incoming.video else None
     except Invalid as problem:
         report.add_fault(Fault(incoming.number, problem.where, problem.what))
         return None
-    sample_id: int | None = session.scalar(
-        insert(Sample)
-        .values(
-            project_id=project.id,
-            external_id=incoming.external_id,
-            prompt=incoming.line.prompt,
-            domain=incoming.line.kind_of_domain,
-            danger=incoming.line.danger or "",
-            question_type=incoming.line.kind_of_question,
-            content_sha256=incoming.sha256,
-            credit=incoming.line.credit,
-            language=incoming.line.language.lower(),
-            cluster=incoming.line.cluster,
-        )
-        .on_conflict_do_nothing()
-        .returning(Sample.id)
-    )
-    if sample_id is None:  # somebody else imported the same line meanwhile
-        report.already += 1
-        return None
-    report.added += 1
     shown = [medium_of(picture, "frame" if incoming.line.video else "image") for picture in pictures]
+    return [*([video] if video else []), *shown]
+
+
+def _add_samples(session: Session, project: Project, incoming: list[Incoming]) -> dict[str, int]:
+    """The ids of the samples that are new, by their content."""
+    if not incoming:
+        return {}
+    rows = [
+        {
+            "project_id": project.id,
+            "external_id": each.external_id,
+            "prompt": each.line.prompt,
+            "domain": each.line.kind_of_domain,
+            "danger": each.line.danger or "",
+            "question_type": each.line.kind_of_question,
+            "content_sha256": each.sha256,
+            "credit": each.line.credit,
+            "language": each.line.language.lower(),
+            "cluster": each.line.cluster,
+        }
+        for each in incoming
+    ]
+    added = insert(Sample).on_conflict_do_nothing().returning(Sample.content_sha256, Sample.id)
+    return {row.content_sha256: row.id for row in session.execute(added, rows)}
+
+
+def _add_media(session: Session, ids: dict[str, int], new: list[Kept]) -> None:
     media = [
-        Medium(sample_id=sample_id, position=place, alt=incoming.line.alt, **row)
-        for place, row in enumerate([*([video] if video else []), *shown])
+        Medium(sample_id=ids[each.sha256], position=place, alt=each.line.alt, **columns)
+        for each, kept in new
+        for place, columns in enumerate(kept)
     ]
     session.add_all(media)
     session.flush()
     renditions.ask(session, media)
-    replies = enumerate(incoming.line.responses)
-    rows = [{"sample_id": sample_id, "position": n, "model": r.model, "text": r.text} for n, r in replies]
+
+
+def _add_responses(session: Session, ids: dict[str, int], new: list[Incoming]) -> None:
+    rows = [
+        {"sample_id": ids[each.sha256], "position": place, "model": reply.model, "text": reply.text}
+        for each in new
+        for place, reply in enumerate(each.line.responses)
+    ]
     if rows:
         session.execute(sa.insert(Response), rows)
-    return sample_id
