@@ -28,6 +28,8 @@ class Settings(BaseSettings):
     database_url: str = Field("", alias="DATABASE_URL")
     broker_url: str = Field("redis://127.0.0.1:6379/0", alias="BROKER_URL")
     storage_url: str = Field("", alias="STORAGE_URL")
+    blobs_url: str = Field("", alias="BLOBS_URL")
+    """Where blobs are kept besides the storage's folder, which is then a cache: an fsspec URL such as s3://bucket/blobs."""
     trainer_folder: Path | None = Field(None, alias="TRAINER_FOLDER")
     """Where a trainer works that does not see the storage: files are fetched from STORAGE_URL and put there."""
 

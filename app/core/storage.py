@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from app.core import vault
 from app.core.settings import settings
 
 ASIDE = ".aside-"
@@ -27,6 +28,14 @@ def blob_path(sha256: str) -> Path:
     return root() / "blobs" / sha256[:2] / sha256
 
 
+def blob(sha256: str) -> Path:
+    """The blob's file, brought from the vault where there is one and the folder has it not. It may not exist."""
+    place = blob_path(sha256)
+    if vault.there_is() and not place.exists():
+        vault.fetch(sha256, place)
+    return place
+
+
 def put_blob(content: bytes) -> str:
     """Keep bytes under their SHA-256 (hex, returned); written aside and renamed, so a blob is whole or absent.
 
@@ -36,6 +45,8 @@ def put_blob(content: bytes) -> str:
     place = blob_path(sha256)
     if not _renewed(place):
         _write(place, content)
+    if vault.there_is():
+        vault.keep(sha256, place)
     return sha256
 
 
@@ -50,6 +61,8 @@ def put_file(path: Path) -> str:
         shutil.copyfile(path, aside)
         os.chmod(aside, 0o644)
         os.replace(aside, place)
+    if vault.there_is():
+        vault.keep(sha256, place)
     return sha256
 
 

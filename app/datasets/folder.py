@@ -64,7 +64,7 @@ def line_of(row: dict[str, Any]) -> bytes:
 
 def _bring_media(folder: Path, sample: Sample) -> None:
     for medium in sample.seen:
-        blob, place = storage.blob_path(medium.blob_sha256), folder / medium_path(medium)
+        blob, place = storage.blob(medium.blob_sha256), folder / medium_path(medium)
         if place.exists():
             continue
         if not blob.exists():

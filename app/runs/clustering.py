@@ -44,7 +44,7 @@ def bring(session: Session, run: Run, inputs: Path) -> None:
     aside = inputs / "samples.jsonl.aside"
     with aside.open("wb") as file:
         for number, kind, sha256 in session.execute(query.execution_options(yield_per=BATCH)):
-            media = [{"kind": kind, "path": str(storage.blob_path(sha256).resolve())}] if sha256 else []
+            media = [{"kind": kind, "path": str(storage.blob(sha256).resolve())}] if sha256 else []
             file.write(orjson.dumps({"id": f"s{number}", "media": media}) + b"\n")
     os.replace(aside, inputs / "samples.jsonl")
 

@@ -121,7 +121,7 @@ def bring(session: Session, run: Run, inputs: Path) -> None:
 
 
 def _line(sample: Sample) -> dict[str, Any]:
-    media = [{"kind": each.kind, "path": str(storage.blob_path(each.blob_sha256).resolve())} for each in sample.seen]
+    media = [{"kind": each.kind, "path": str(storage.blob(each.blob_sha256).resolve())} for each in sample.seen]
     have = [each.model for each in sample.responses]
     return {"id": f"s{sample.id}", "prompt": sample.prompt, "domain": sample.domain, "media": media, "have": have}
 

@@ -241,4 +241,4 @@ def picture_path(turn: Turn) -> tuple[str, str]:
     """Path and type of the picture that was shown. Raises NotFound."""
     if turn.blob_sha256 is None or turn.media_type is None:
         raise NotFound(_("No picture was shown with this question."), f"question {turn.id}")
-    return str(storage.blob_path(turn.blob_sha256)), turn.media_type
+    return str(storage.blob(turn.blob_sha256)), turn.media_type

@@ -93,7 +93,7 @@ def request(session: Session, claim: Claim) -> dict[str, Any]:
     return {
         "id": turn.id,
         "question": turn.question,
-        "images": [str(storage.blob_path(turn.blob_sha256).resolve())] if turn.blob_sha256 else [],
+        "images": [str(storage.blob(turn.blob_sha256).resolve())] if turn.blob_sha256 else [],
         "policies": policies,
         "reward": _folder(reward),
         "longest": turn.longest,

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 
-from app.core.db import Db
+from app.accounts.guard import Anyone
+from app.core.db import Db, Session
 from app.core.errors import NotFound
 from app.core.html import redirect
 from app.core.language import N_
 from app.core.language import gettext as _
 from app.core.web import FILE_POLICY
 from app.projects.guard import Member
-from app.samples import queries, renditions
+from app.samples import queries, renditions, signing
 from app.samples.tables import Medium
 
 router = APIRouter(prefix="/projects/{slug}")
+signed = APIRouter()
 KEPT = {"cache-control": "private, max-age=31536000, immutable", "content-security-policy": FILE_POLICY}
 Place = Annotated[int, Path(ge=0, lt=2**16)]
 
@@ -30,7 +32,10 @@ def medium(
 
     What is still being prepared answers with a placeholder, or with the whole picture where a browser can take it.
     """
-    row = queries.medium(session, seat, medium_id)
+    return _file(request, session, queries.medium(session, seat, medium_id), size)
+
+
+def _file(request: Request, session: Session, row: Medium, size: str) -> Response:
     found = renditions.file_to_show(row, size)
     if found is None:
         renditions.ask(session, [row])
@@ -45,6 +50,28 @@ def medium(
         renditions.ask(session, [row])
         return FileResponse(path, media_type=media_type, headers={**KEPT, "cache-control": "no-store"})
     return FileResponse(path, media_type=media_type, headers={"etag": tag, **KEPT})
+
+
+@router.get("/media/{medium_id}/address")
+def address(
+    session: Db, seat: Member, medium_id: int, size: Literal["display", "thumb", "full"] = "full"
+) -> JSONResponse:
+    """An address of the medium that works without a sign-in for one to two hours, such as for a model's server."""
+    url, until = signing.address(queries.medium(session, seat, medium_id), size)
+    return JSONResponse({"url": url, "until": until})
+
+
+@signed.get("/signed-media/{sha256}/{size}", dependencies=[Anyone])
+def signed_medium(
+    request: Request,
+    session: Db,
+    sha256: str,
+    size: Literal["display", "thumb", "full"],
+    until: Annotated[int, Query(ge=0, lt=2**40)] = 0,
+    signature: Annotated[str, Query(max_length=100)] = "",
+) -> Response:
+    """The same file as the medium's own address, for whoever holds this one; its signature is asked, nobody's name."""
+    return _file(request, session, signing.medium_of(session, sha256, size, until, signature), size)
 
 
 @router.get("/media/{medium_id}/tiles/{level}/{column}/{row}")

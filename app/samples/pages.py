@@ -16,6 +16,7 @@ from app.samples.importing import Fault
 
 router = APIRouter()
 router.include_router(media.router)
+router.include_router(media.signed)
 AT = "/projects/{slug}/samples"
 
 

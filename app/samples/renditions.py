@@ -101,7 +101,7 @@ def prepare(medium: Medium) -> dict[str, Any]:
     aside.mkdir(parents=True)
     work = "video" if medium.kind == "video" else "picture"
     try:
-        answer = confined.perform(work, storage.blob_path(sha256), aside, f"medium {medium.id}", count=SAMPLED)
+        answer = confined.perform(work, storage.blob(sha256), aside, f"medium {medium.id}", count=SAMPLED)
     except Refusal as refusal:
         shutil.rmtree(aside)
         aside.mkdir()
@@ -134,10 +134,10 @@ def file_to_show(medium: Medium, size: str) -> tuple[Path, str] | None:
         played = (folder / known["file"], known["media_type"])
         return played if size == "full" else (folder / f"{size}.webp", "image/webp")
     if size == "full" or not needed(medium):
-        return storage.blob_path(medium.blob_sha256), medium.media_type
+        return storage.blob(medium.blob_sha256), medium.media_type
     if known is not None and "error" not in known:
         return folder / f"{size}.webp", "image/webp"
-    whole = (storage.blob_path(medium.blob_sha256), medium.media_type)
+    whole = (storage.blob(medium.blob_sha256), medium.media_type)
     return None if is_tiled(medium) else whole
 
 

@@ -96,6 +96,8 @@ GET    /projects/{slug}/guidelines/{number}                        member      2
 POST   /projects/{slug}/guidelines/{number}/readings               member      204 · ·
 GET    /projects/{slug}/media/{medium_id}                          member      200 · 404
 GET    /projects/{slug}/media/{medium_id}/tiles/{level}/{column}/{row}  member  200 · 404
+GET    /projects/{slug}/media/{medium_id}/address                  member      200 · 404
+GET    /signed-media/{sha256}/{size}                               machine     403 · ·
 GET    /projects/{slug}/media/{medium_id}/preparation              member      200 · 404
 
 GET    /projects/{slug}/settings                                   admin

@@ -131,6 +131,8 @@ def _fill(session: Session, project: Project, author: User) -> tuple[Ids, Ids, d
         "token": _upload(seats["admin"]),
         "pieces_token": pieces.begin(seats["admin"], pieces.About(name="some.jsonl", size=9))[0],
         "place": 0,
+        "sha256": free[1].media[0].blob_sha256,
+        "size": "thumb",
         "user_id": bea.user.id,
         "membership_id": session.query(Membership).filter_by(project_id=project.id, user_id=bea.user.id).one().id,
         "contents": {each.task_id: desk.content(each.task.sample) for each in (held, holds)},

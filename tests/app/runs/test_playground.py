@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from app.runs.playground_tables import Piece, Turn
 from app.runs.refusals import ClaimLost
 from app.runs.tables import Checkpoint
 from app.runs.worker_tables import Worker
+from app.samples import collecting
 from ml.data import read_dataset
 from tests import cast
 from tests.app.runs import stories
@@ -93,6 +95,18 @@ def test_an_uploaded_picture_is_kept_without_metadata_and_shown_to_its_asker_alo
     other = cast.seat(story.session, cast.user(story.session, "Rob", is_admin=False), story.project, "researcher")
     with pytest.raises(NotFound):
         playground.turn_of(story.session, other, turn.id)
+
+
+def test_a_picture_that_was_asked_about_is_not_collected(story: Story) -> None:
+    kept = storage.put_blob(cast.picture())
+    turn = asked(story)
+    turn.blob_sha256, turn.media_type = kept, "image/jpeg"
+    unneeded = storage.put_blob(b"nobody names it")
+    story.session.commit()
+    for sha256 in (kept, unneeded):
+        os.utime(storage.blob_path(sha256), (1.0, 1.0))
+    collecting.collect(story.session, collecting.look(story.session))
+    assert (storage.blob_path(kept).exists(), storage.blob_path(unneeded).exists()) == (True, False)
 
 
 @pytest.mark.parametrize(
