@@ -240,7 +240,10 @@ def _uncollected(url: str) -> Iterator[None]:
     address = Address.of(url)
     with psycopg.connect(address.place, autocommit=True, **_password(address)) as connection:
         connection.execute("SELECT pg_advisory_lock_shared(%s)", [LOCK])
-        yield
+        try:
+            yield
+        finally:  # the server may take a while to see that a connection has closed
+            connection.execute("SELECT pg_advisory_unlock_shared(%s)", [LOCK])
 
 
 def _password(address: Address) -> dict[str, Any]:
