@@ -12,7 +12,7 @@ from app.core.language import gettext as _
 from app.core.language import told
 from app.core.settings import settings
 from app.projects.guard import Seat
-from app.runs import estimating, fitting, generating, limits, planning, queries
+from app.runs import estimating, fitting, generating, limits, planning, queries, results
 from app.runs.kinds import KINDS, Kind, Role
 from app.runs.refusals import BadConfig, Faults, SeveralFaults, UnknownRecipe, WrongInput
 from app.runs.tables import Run
@@ -220,14 +220,20 @@ def choices(session: Session, seat: Seat, role: Role) -> list[Choice]:
             )
             for each in queries.datasets(session, seat)
         ]
-    found = queries.usable_runs(session, seat, role.recipe)
-    return [
-        Choice(
-            each.id,
-            _("run %(id)s · %(name)s · %(state)s", id=each.id, name=each.name, state=told(queries.state_of(each))),
-        )
-        for each in found
-    ]
+    return [Choice(each.id, _label(each)) for each in queries.usable_runs(session, seat, role.recipe)]
+
+
+COUNTED = ("expanded", "pairs", "accuracy")
+"""What tells an earlier run apart where it is chosen as an input: the first of these that it left."""
+
+
+def _label(run: Run) -> str:
+    said = _("run %(id)s · %(name)s · %(state)s", id=run.id, name=run.name, state=told(queries.state_of(run)))
+    left = next(((name, run.result[name]) for name in COUNTED if run.result and name in run.result), None)
+    if left is None:
+        return said
+    [(label, value)] = results.numbers(dict([left]))
+    return f"{said} · {told(label)} {value}"
 
 
 def _clusters(form: Form) -> int:

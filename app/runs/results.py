@@ -13,6 +13,7 @@ from app.runs import clustering, queries, reading, responding
 from app.runs.tables import Run
 
 LABELS = {
+    "expanded": N_("Expanded critiques"),
     "win_rate": N_("Win rate"),
     "accuracy": N_("Accuracy"),
     "acc_plus": "ACC+",

@@ -97,6 +97,13 @@ def test_a_wrong_field_keeps_the_form_and_names_the_field(story: stories.Story, 
     assert story.session.scalar(sa.select(sa.func.count()).select_from(Run)) == 0
 
 
+def test_an_input_is_chosen_by_what_it_left(story: stories.Story, rita: TestClient) -> None:
+    reward = story.start()
+    reward.result = {"accuracy": 0.625, "steps": 4}
+    stories.end(story.session, reward)
+    assert "a reward · done · Accuracy 62.5%" in rita.get(f"{story.at}/new?recipe=score").text
+
+
 def test_every_wrong_field_is_named_and_linked_at_once(story: stories.Story, rita: TestClient) -> None:
     sent = form(story, learning_rate="7", epochs="two", critiques="expanded", **{"input-dataset": "x"})
     answer = rita.post(story.at, data=sent)
