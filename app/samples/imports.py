@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -158,6 +159,14 @@ def bring(session: Session, taken: Taken, batch: list[Entry], keep: Keep) -> Non
     row.added, row.already, row.faulty = report.added, report.already, report.faulty
     row.faults = [list(fault) for fault in report.faults]
     row.reached, row.heard_at = batch[-1].number, now()
+    _keep_upload(row)
+
+
+def _keep_upload(row: Import) -> None:
+    """Make the upload's folder young again: old ones are swept, and an import may take longer than a day."""
+    folder = Path(row.aside).parent
+    if (folder / "about.json").is_file():
+        os.utime(folder)
 
 
 def end(session: Session, taken: Taken, failure: str = "") -> None:

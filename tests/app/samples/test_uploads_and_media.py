@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import zipfile
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -12,7 +14,7 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.annotations import bringing
-from app.samples import imports
+from app.samples import imports, staging
 from app.samples.tables import Import, Sample
 from tests import cast
 
@@ -55,6 +57,21 @@ def test_an_admin_sees_what_an_upload_holds_before_it_is_added(client: TestClien
     assert "1 line at fault" in client.get(address).text
     assert session.scalar(sa.select(sa.func.count()).select_from(Sample)) == 1
     assert client.post(f"{address}/confirmation", headers=JSON).json()["error"] == "AlreadyImported"
+
+
+def test_an_import_keeps_its_upload_from_being_swept(client: TestClient, session: Session) -> None:
+    admin(client, session)
+    content = archive(**{"samples.jsonl": LINE.encode(), "media/cat.jpg": cast.picture()})
+    sent = client.post("/projects/streets/samples/imports", files={"file": ("a.zip", content)}, follow_redirects=False)
+    client.post(f"{sent.headers['location']}/confirmation")
+    folder = Path(session.scalars(sa.select(Import.aside)).one()).parent
+    os.utime(folder, (1.0, 1.0))
+    _work(session)
+    staging.sweep(folder.parent)
+    assert folder.exists()
+    os.utime(folder, (1.0, 1.0))
+    staging.sweep(folder.parent)
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize(
