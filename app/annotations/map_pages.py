@@ -46,6 +46,7 @@ def pictures(session: Db, seat: Overseer, ids: Annotated[list[Key] | None, Query
                 "picture": f"{at}/media/{row.seen[0].id}?size=thumb" if row.seen else "",
                 "words": row.prompt[:120],
                 "at": f"{at}/samples/{row.id}",
+                "veiled": seat.user.veils and row.domain == "safety",
             }
             for row in rows
         }

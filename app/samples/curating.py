@@ -42,7 +42,7 @@ def set_aside(session: Session, seat: Seat, filters: Filters, reason: str = "") 
     """Leave the selection out of picks and of tasks that are cut later; returns how many are new. Raises
     NothingSelected.
     """
-    _refuse_everything(filters)
+    refuse_everything(filters)
     reason = reason.replace("\0", "").strip()[:LONGEST_REASON]
     chosen = matching(seat, filters).with_only_columns(Sample.id, sa.literal(seat.user.id), sa.literal(reason))
     statement = insert(SetAside).from_select(["sample_id", "user_id", "reason"], chosen).on_conflict_do_nothing()
@@ -54,6 +54,7 @@ def set_aside(session: Session, seat: Seat, filters: Filters, reason: str = "") 
 
 def bring_back(session: Session, seat: Seat, filters: Filters) -> int:
     """Take the selection in again; returns how many had been set aside. Raises NothingSelected."""
+    refuse_everything(filters)
     chosen = matching(seat, filters).with_only_columns(Sample.id)
     statement = sa.delete(SetAside).where(SetAside.sample_id.in_(chosen)).returning(SetAside.sample_id)
     many = len(session.scalars(statement.execution_options(synchronize_session=False)).all())
@@ -64,7 +65,7 @@ def bring_back(session: Session, seat: Seat, filters: Filters) -> int:
 
 def tag(session: Session, seat: Seat, filters: Filters, word: str, off: bool = False) -> int:
     """Give the selection a tag, or take it off; returns how many changed. Raises BadTag, NothingSelected."""
-    _refuse_everything(filters)
+    refuse_everything(filters)
     word = _checked(word, "tag")
     chosen = matching(seat, filters)
     if off:
@@ -81,7 +82,8 @@ def tag(session: Session, seat: Seat, filters: Filters, word: str, off: bool = F
     return many
 
 
-def _refuse_everything(filters: Filters) -> None:
+def refuse_everything(filters: Filters) -> None:
+    """Raises NothingSelected where nothing narrows the selection."""
     if not filters.narrows():
         raise NothingSelected(_("Narrow the selection first: this would be every sample of the project."), "selection")
 

@@ -75,6 +75,7 @@ def curate(
 
 
 def _cut(session: Session, seat: Seat, filters: Filters) -> None:
+    curating.refuse_everything(filters)
     ids = session.scalars(matching(seat, filters).with_only_columns(Sample.id).order_by(Sample.id)).all()
     for begin in range(0, len(ids), BATCH):
         actions.cut_tasks(session, seat.project, seat.user, ids[begin : begin + BATCH])

@@ -6,7 +6,7 @@ const button = document.querySelector("#map-lasso");
 const shape = document.querySelector("#map-drawn polygon");
 
 const thinned = (corners) => corners.filter((_each, place) => place % Math.ceil(corners.length / CORNERS) === 0);
-const bounded = (value) => Math.max(-1.5, Math.min(1.5, value)).toFixed(4);
+const bounded = (value) => Math.max(-1.5, Math.min(1.5, value)).toFixed(7);
 const written = (corners) => corners.map(([x, y]) => `${bounded(x)},${bounded(y)}`).join(" ");
 
 export function lasso(ground, view, points, chosen) {
@@ -38,6 +38,7 @@ export function lasso(ground, view, points, chosen) {
     corners.push(at(event));
     draw();
   });
+  ground.addEventListener("pointercancel", () => (held = false));
   ground.addEventListener("pointerup", () => {
     if (!held) return;
     held = false;

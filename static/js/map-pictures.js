@@ -25,7 +25,7 @@ export function pictures(at, view, points) {
     }
     layer.replaceChildren(...shown.filter((place) => known.get(points.id[place])?.picture).map((place) => {
       const about = known.get(points.id[place]);
-      const link = Object.assign(document.createElement("a"), { href: about.at, title: about.words });
+      const link = Object.assign(document.createElement("a"), { href: about.at, title: about.words, className: about.veiled ? "thumb-veiled" : "" });
       link.append(Object.assign(document.createElement("img"), { src: about.picture, alt: about.words }));
       link.style.borderColor = view.colourOf(place);
       [link.style.left, link.style.top] = view.toGround(points.x[place], points.y[place]).map((value) => `${value}px`);

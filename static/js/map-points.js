@@ -16,16 +16,16 @@ export async function load(address) {
   return found;
 }
 
-// Which points lie within a polygon of [x, y] corners: crossings of a ray to the right are odd.
+// Which points lie within a polygon of [x, y] corners: the polygon winds round them, as PostgreSQL's polygons have it.
 export function within(points, corners) {
   const inside = (x, y) => {
-    let odd = false;
+    let turns = 0;
     for (let i = 0, j = corners.length - 1; i < corners.length; j = i++) {
       const [xi, yi] = corners[i];
       const [xj, yj] = corners[j];
-      if (yi > y !== yj > y && x < ((xj - xi) * (y - yi)) / (yj - yi) + xi) odd = !odd;
+      if (yi > y !== yj > y && x < ((xj - xi) * (y - yi)) / (yj - yi) + xi) turns += yi > y ? 1 : -1;
     }
-    return odd;
+    return turns !== 0;
   };
   const found = [];
   for (let place = 0; place < points.n; place++) if (inside(points.x[place], points.y[place])) found.push(place);

@@ -82,6 +82,10 @@ def test_pictures_of_points_are_the_projects_own(session: Session, ada: Seat, cl
     cast.sign_in(client, session, ada.user)
     told = client.get(f"{AT}/map/pictures", params={"ids": [mine, theirs.id]}).json()
     assert list(told) == [str(mine)]
+    assert told[str(mine)]["veiled"] is False
+    ada.user.veils, session.get_one(Sample, mine).domain = True, "safety"
+    session.commit()
+    assert client.get(f"{AT}/map/pictures", params={"ids": [mine]}).json()[str(mine)]["veiled"] is True
     assert client.get(told[str(mine)]["picture"]).status_code == 200
 
 

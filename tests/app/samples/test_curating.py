@@ -83,6 +83,8 @@ def test_a_selection_that_is_everything_or_nothing_is_refused(session: Session, 
     with pytest.raises(curating.NothingSelected):
         curating.set_aside(session, ada, Filters())
     with pytest.raises(curating.NothingSelected):
+        curating.bring_back(session, ada, Filters())
+    with pytest.raises(curating.NothingSelected):
         curating.tag(session, ada, Filters(cluster="none"), "night")
 
 
@@ -110,7 +112,8 @@ def test_the_page_of_clusters_is_worked_by_its_forms(session: Session, ada: Seat
     ids = list(session.scalars(sa.select(Sample.id).where(Sample.cluster == "2")))
     client_of_ada.post(f"{AT}/samples/curation", data={"action": "aside", "ids": ids})
     assert set(curating.aside_of(session, ids)) == set(ids)
-    assert client_of_ada.post(f"{AT}/samples/curation", data={"action": "aside"}).status_code == 409
+    for action in ("aside", "back", "cut"):
+        assert client_of_ada.post(f"{AT}/samples/curation", data={"action": action}).status_code == 409
 
 
 def test_another_projects_samples_stay_as_they_are(session: Session, ada: Seat) -> None:
