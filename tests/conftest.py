@@ -53,9 +53,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _forget_settings() -> None:
-    from app.core import jobs, throttle
+    from app.core import jobs, language, throttle
 
     settings.cache_clear()
+    language.listen(None, "")  # a test may read in another language; the next one reads in English again
     jobs.sender.cache_clear()
     throttle.forget_all()
     if (reading := sys.modules.get("app.runs.reading")) is not None:  # each test's first dataset has the number 1
