@@ -11,7 +11,7 @@ const written = (corners) => corners.map(([x, y]) => `${bounded(x)},${bounded(y)
 
 export function lasso(ground, view, points, chosen) {
   let corners = null;
-  const draw = () => shape.setAttribute("points", (corners ?? []).map(([x, y]) => view.toGround(x, y).join(",")).join(" "));
+  const draw = () => corners && shape.setAttribute("points", corners.map(([x, y]) => view.toGround(x, y).join(",")).join(" "));
   const at = (event) => {
     const { left, top } = ground.getBoundingClientRect();
     return view.toMap(event.clientX - left, event.clientY - top);

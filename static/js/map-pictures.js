@@ -23,18 +23,26 @@ export function pictures(at, view, points) {
       if (!answer.ok) return;
       for (const [id, about] of Object.entries(await answer.json())) known.set(Number(id), about);
     }
-    layer.replaceChildren(...shown.filter((place) => known.get(points.id[place])?.picture).map((place) => {
-      const about = known.get(points.id[place]);
-      const link = Object.assign(document.createElement("a"), { href: about.at, title: about.words, className: about.veiled ? "thumb-veiled" : "" });
-      link.append(Object.assign(document.createElement("img"), { src: about.picture, alt: about.words }));
-      link.style.borderColor = view.colourOf(place);
-      [link.style.left, link.style.top] = view.toGround(points.x[place], points.y[place]).map((value) => `${value}px`);
-      return link;
-    }));
+    layer.replaceChildren(...shown.filter((place) => known.get(points.id[place])?.picture).map((place) => thumb(place, known.get(points.id[place]))));
+    lie();
+  }
+
+  function thumb(place, about) {
+    const link = Object.assign(document.createElement("a"), { href: about.at, title: about.words, className: about.veiled ? "thumb-veiled" : "" });
+    link.append(Object.assign(document.createElement("img"), { src: about.picture, alt: about.words, draggable: false }));
+    link.style.borderColor = view.colourOf(place);
+    link.dataset.place = place;
+    return link;
+  }
+
+  function lie() {
+    for (const { style, dataset } of layer.children) {
+      [style.left, style.top] = view.toGround(points.x[dataset.place], points.y[dataset.place]).map((value) => `${value}px`);
+    }
   }
 
   view.listeners.push(() => {
-    layer.replaceChildren();
+    lie();
     clearTimeout(waiting);
     waiting = setTimeout(() => show().catch(() => {}), 200);
   });

@@ -2,6 +2,7 @@
 import { load } from "./map-points.js";
 import { colouring, legend } from "./map-colours.js";
 import { View } from "./map-view.js";
+import { moving } from "./map-moving.js";
 import { lasso } from "./map-lasso.js";
 import { pictures } from "./map-pictures.js";
 import { _, ngettext } from "./words.js";
@@ -34,6 +35,7 @@ async function begin() {
   by.addEventListener("change", paint);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
   paint();
+  moving(ground, view);
   lasso(ground, view, points, (area, many) => choose(points, area, many));
   document.querySelector("#map-whole").addEventListener("click", () => view.whole());
   pictures(place.dataset.at, view, points);

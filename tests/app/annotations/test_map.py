@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Iterator
 from typing import Any
@@ -9,8 +10,10 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
-from playwright.sync_api import Browser, sync_playwright
+from PIL import Image
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 from sqlalchemy.orm import Session
 
 from app.accounts.actions import sign_in
@@ -26,6 +29,17 @@ from tests.app.annotations.conftest import FLAGS
 from tests.patience import patient
 
 AT = "/projects/streets"
+ASKED = """
+window.asked = 0;
+const frame = window.requestAnimationFrame.bind(window);
+window.requestAnimationFrame = (told) => ((window.asked = performance.now()), frame(told));
+"""
+MANY = sa.text("""
+INSERT INTO samples
+  (project_id, external_id, prompt, domain, question_type, content_sha256, credit, cluster, map_x, map_y)
+  SELECT :project, 'm' || n, 'Scene ' || n, 'image', 'long', 'm' || n, '', 'c' || n % 3,
+    cos(n) * (n % 97) / 97.0, sin(n) * (n % 89) / 89.0 FROM generate_series(1, 20000) n
+""")
 
 
 @pytest.fixture
@@ -100,17 +114,92 @@ def drawing() -> Iterator[Browser]:
         browser.close()
 
 
-def test_an_admin_draws_round_some_points_and_sets_them_aside(
-    session: Session, ada: Seat, address: str, drawing: Browser
-) -> None:
+def opened(session: Session, ada: Seat, address: str, drawing: Browser) -> tuple[Page, Locator]:
+    """Ada's map in a browser, and its ground."""
     secret = sign_in(session, ada.user.email, cast.PASSWORD)
     session.commit()
     context = drawing.new_context(viewport={"width": 1440, "height": 900})
     context.add_cookies([{"name": COOKIE, "value": secret, "url": address}])
     page = patient(context.new_page())
+    page.add_init_script(ASKED)
     page.goto(f"{address}{AT}/map")
     ground = page.locator("#map-ground[data-ready=true]")
     ground.wait_for()
+    return page, ground
+
+
+def middle(ground: Locator) -> tuple[float, float]:
+    box = ground.bounding_box()
+    assert box
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def at_rest(page: Page) -> None:
+    """Wait until the page has asked for no frame for a while: all is drawn."""
+    page.wait_for_function("() => performance.now() - window.asked > 400", polling=100)
+
+
+def pixels(ground: Locator) -> np.ndarray:  # type: ignore[type-arg]
+    return np.asarray(Image.open(io.BytesIO(ground.screenshot())).convert("RGB")).astype(int)
+
+
+def near(picture: np.ndarray, x: float, y: float) -> list[int]:  # type: ignore[type-arg]
+    """The darkest pixel of the four where a point's middle is."""
+    part = picture[round(y) - 1 : round(y) + 1, round(x) - 1 : round(x) + 1].reshape(-1, 3)
+    return list(part[part.sum(axis=1).argmin()])
+
+
+def test_points_have_the_colours_of_the_legend_and_stay_under_the_pointer(
+    session: Session, ada: Seat, address: str, drawing: Browser
+) -> None:
+    page, ground = opened(session, ada, address, drawing)
+    page.evaluate("document.querySelector('#map-pictures').hidden = true")
+    at_rest(page)
+    fill = page.locator("#map-legend circle").nth(1).get_attribute("fill")
+    assert fill
+    colour = [int(each) for each in fill.removeprefix("rgb(").removesuffix(")").split()]
+    x, y = middle(ground)
+    box = ground.bounding_box()
+    assert box
+    assert near(pixels(ground), x - box["x"], y - box["y"]) == colour, "the point in the middle is of cluster c1"
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 90, y + 60, steps=6)
+    page.mouse.up()
+    page.mouse.wheel(0, -300)
+    at_rest(page)
+    moved = pixels(ground)
+    assert near(moved, x + 90 - box["x"], y + 60 - box["y"]) == colour
+    assert (moved[200, 8:-8] == moved[200, 8]).all(), "nothing is drawn where no point is"
+    assert (moved == colour).all(axis=2).sum() < 400, "what was drawn before is gone"
+
+
+def test_a_map_of_many_points_is_whole_again_at_rest(
+    session: Session, ada: Seat, address: str, drawing: Browser
+) -> None:
+    """Twenty thousand points do not fit into one share: the picture is made in several frames."""
+    session.execute(MANY, {"project": ada.project.id})
+    page, ground = opened(session, ada, address, drawing)
+    at_rest(page)
+    before = pixels(ground)
+    x, y = middle(ground)
+    page.mouse.move(x, y)
+    for turn in (-1, 1, -1):
+        page.mouse.wheel(0, turn * 500)
+        page.mouse.down()
+        page.mouse.move(x + 200, y + 100, steps=8)
+        page.mouse.up()
+    at_rest(page)
+    assert (pixels(ground) != before).any()
+    ground.press("0")
+    at_rest(page)
+    assert (pixels(ground) == before)[8:-8, 8:-8].all(), "but for the ring of the focus"
+
+
+def test_an_admin_draws_round_some_points_and_sets_them_aside(
+    session: Session, ada: Seat, address: str, drawing: Browser
+) -> None:
+    page, ground = opened(session, ada, address, drawing)
     assert page.locator("#map-legend li").count() == 3
     page.click("#map-lasso")
     box = ground.bounding_box()
