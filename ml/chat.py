@@ -105,7 +105,7 @@ class Chat:
             return read_answer(answer.text)
 
     def _without(self, answer: httpx2.Response) -> Reply:
-        fault = f"status {answer.status_code}: {' '.join(answer.text.split())[:200]}"
+        fault = f"status {answer.status_code}: {said_of(answer.text)}".removesuffix(": ")
         if answer.status_code in AGAIN:
             raise _Again(fault, seconds_of(answer.headers.get("retry-after", "")))
         state = REFUSED if answer.status_code == 400 and "content_filter" in answer.text else FAILED
@@ -119,6 +119,16 @@ class Chat:
             self.pace.hold(min(asked, LONGEST_PAUSE))
             return
         sleep_until(time.monotonic() + min(2.0**trial, LONGEST_PAUSE) * random.uniform(0.5, 1.0), self.stopped)
+
+
+def said_of(body: str) -> str:
+    """What an error's body says: the protocol's message where it holds one, else its beginning."""
+    try:
+        error = json.loads(body)["error"]
+        said = str(error["message"] if isinstance(error, dict) else error)
+    except (ValueError, KeyError, TypeError):
+        said = body
+    return " ".join(said.split())[:200]
 
 
 def seconds_of(retry_after: str) -> float | None:

@@ -151,7 +151,11 @@ def rename(session: Session, seat: Seat, name: str, new: str) -> None:
 
 
 def merge(session: Session, seat: Seat, names: list[str], into: str) -> int:
-    """All samples of the named clusters under one name; returns how many that are. Raises NotFound, BadTag."""
+    """All samples of the named clusters under one name; returns how many that are. Raises NotFound, BadTag,
+    NothingSelected.
+    """
+    if not names:
+        raise NothingSelected(_("Tick the clusters to merge first."), "names")
     into = _checked(into, "into")
     many = _move(session, seat, names, into)
     audit(session, seat.user, "cluster.merged", f"cluster {into}", seat.project.id, of=", ".join(names)[:200])

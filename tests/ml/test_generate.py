@@ -201,10 +201,20 @@ def test_a_model_whose_key_is_refused_is_given_up_while_the_others_go_on(tmp_pat
     perform("generate", folder)
     assert Counter(row["model"] for row in responses(folder)) == {"a": 3, "b": 1}
     tallies = {each["name"]: each for each in json.loads((folder.path / "models.json").read_text())}
-    assert "401" in tallies["b"]["given_up"] and tallies["a"]["ok"] == 3
+    assert tallies["b"]["given_up"] == "status 401: no such key" and tallies["a"]["ok"] == 3
     alone = lay(tmp_path / "alone", [one(talker, "b", concurrency=1)])
     with pytest.raises(NoModels, match="no such key"):
         perform("generate", alone)
+
+
+def test_an_errors_body_is_told_by_its_message() -> None:
+    assert chat.said_of('{"error": {"message": "bad\\n key", "code": 7}}') == "bad key"
+    assert chat.said_of('{"error": "no such model"}') == "no such model"
+    assert (
+        chat.said_of("<h1>Bad gateway</h1>") == "<h1>Bad gateway</h1>"
+        and chat.said_of("[1]") == "[1]"
+        and chat.said_of("") == ""
+    )
 
 
 def test_no_more_questions_are_under_way_at_once_than_a_model_allows(tmp_path: Path, talker: Talker) -> None:

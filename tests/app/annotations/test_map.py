@@ -86,7 +86,9 @@ def test_a_project_without_a_map_says_how_one_is_made(session: Session, client: 
     ada = cast.user(session, "Ada", is_admin=False)
     cast.seat(session, ada, cast.project(session, ada, "Streets"), "admin")
     cast.sign_in(client, session, ada)
-    assert "No map yet" in client.get(f"{AT}/map").text
+    page = client.get(f"{AT}/map").text
+    assert "No map yet" in page
+    assert f'<a href="{AT}/samples" aria-current="page">' in page, "the map is a part of the samples' place"
     assert read(client.get(f"{AT}/map/points").content)["head"]["n"] == 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from starlette.testclient import TestClient
 from app.core import storage
 from app.core.db import now
 from app.runs import kinds
+from app.samples import curating
 from app.samples.tables import Sample
 from tests import cast
 from tests.app.runs import stories
@@ -72,4 +74,28 @@ def test_the_page_of_a_cluster_run_shows_walls_a_map_and_near_duplicates(
     session.commit()
     text = cast.sign_in(client, session, story.seat.user).get(f"{story.at}/{run.id}").text
     assert "Nothing is dropped by itself" in text and "0.9921" in text and "Cluster 2" in text
+    assert "more pair" not in text and "Set all listed aside" not in text, "one pair has its own button"
     assert text.count("<circle") >= 2 and text.count(f'/samples/{samples[0].id}"') == 2
+
+
+def test_all_listed_near_duplicates_are_set_aside_at_once(
+    session: Session, story: stories.Story, client: TestClient
+) -> None:
+    samples = [cast.sample(session, story.project, f"What is number {n}?") for n in range(16)]
+    run = story.start("cluster", config={"clusters": 10}, inputs={})
+    folder = storage.run_folder(run.id)
+    ended(folder, samples)
+    near = [{"samples": [f"s{each.id}"], "of": [f"s{samples[0].id}"], "cosine": 0.99} for each in samples[1:]]
+    (folder / "output" / "duplicates.jsonl").write_text("".join(json.dumps(row) + "\n" for row in near))
+    kinds.finish(session, run, folder)
+    run.ended_at, run.exit_code = now(), 0
+    session.commit()
+    rita = cast.sign_in(client, session, story.seat.user)
+    text = rita.get(f"{story.at}/{run.id}").text
+    assert "3 more pairs" in text
+    form = text.split('id="all-aside"')[1].split("</form>")[0]
+    ids = re.findall(r'name="ids" value="(\d+)"', form)
+    assert [int(each) for each in ids] == [each.id for each in samples[1:]]
+    rita.post(f"/projects/{story.project.slug}/samples/curation", data={"action": "aside", "ids": ids})
+    assert len(curating.aside_of(session, [each.id for each in samples])) == 15
+    assert "Set all listed aside" not in rita.get(f"{story.at}/{run.id}").text

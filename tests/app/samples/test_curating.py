@@ -94,6 +94,8 @@ def test_clusters_are_renamed_and_merged(session: Session, ada: Seat) -> None:
         curating.rename(session, ada, "2", "streets at night")
     assert [(each.name, each.size) for each in curating.clusters(session, ada)] == [("2", 3), ("streets at night", 3)]
     assert curating.merge(session, ada, ["2", "streets at night"], "streets") == 6
+    with pytest.raises(curating.NothingSelected, match="Tick"):
+        curating.merge(session, ada, [], "streets")
     assert [each.name for each in curating.clusters(session, ada)] == ["streets"]
 
 
