@@ -5,13 +5,14 @@ import { Dots } from "./map-dots.js";
 const MARGIN = 0.15; // what a picture shows beyond each edge, in sides of the ground
 const NEAR = 0.5; // how much of the margin may come into sight before another picture is made
 const STRETCH = 1.5; // how far a picture is stretched before another is made
+const COARSE = 8; // how far the whole map may be stretched to stand in for what is not drawn yet
 const SMOOTH = 18; // milliseconds that a frame may take before the share becomes smaller
-const LEAST = 5000; // points of a share
+const [FIRST, LEAST] = [40_000, 5000]; // points of a share
 const same = (one, other) => one.x === other.x && one.y === other.y && one.half[0] === other.half[0];
 
 export class Drawing {
   constructor(ground, points) {
-    Object.assign(this, { ground, many: points.n, share: points.n, dots: new Dots(points) });
+    Object.assign(this, { ground, many: points.n, share: FIRST, dots: new Dots(points) });
     this.backdrop = document.createElement("canvas"); // the whole map, for what a quick move uncovers
     ground.prepend(this.backdrop, this.dots.canvas);
   }
@@ -70,7 +71,8 @@ export class Drawing {
 
   place(seen) {
     const [width, height] = this.sides;
-    this.backdrop.style.visibility = this.covers(seen, 1) ? "hidden" : "visible";
+    const coarse = this.whole.half[0] / seen.half[0] > COARSE;
+    this.backdrop.style.visibility = coarse || this.covers(seen, 1) ? "hidden" : "visible";
     for (const [canvas, { x, y, half }] of [[this.dots.canvas, this.shown], [this.backdrop, this.whole]]) {
       const [right, down] = [((x - seen.x) / seen.half[0]) * (width / 2), ((seen.y - y) / seen.half[1]) * (height / 2)];
       canvas.style.transform = `translate(${right}px, ${down}px) scale(${half[0] / seen.half[0]})`;
