@@ -161,7 +161,10 @@ def _prepare_medium(medium_id: int) -> None:
     log.info("medium prepared", medium=medium_id, error=answer.get("error"))
     if answer.get("moments"):
         with transaction() as session:
-            keeping.add_frames(session, medium_id, answer["moments"])
+            videos = keeping.without_frames(session, medium.blob_sha256)
+        for video_id in videos:
+            with transaction() as session:
+                keeping.add_frames(session, video_id, answer["moments"])
 
 
 @app.task(name="import_samples")

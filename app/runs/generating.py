@@ -27,7 +27,7 @@ from app.runs.generating_tables import Generation, Generator
 from app.runs.lines import read_jsonl
 from app.runs.refusals import OutputMissing
 from app.runs.tables import Run
-from app.samples.tables import Response, Sample
+from app.samples.tables import Medium, Response, Sample
 from app.tasks.tables import Task
 
 BATCH = 500
@@ -84,7 +84,9 @@ def asked_about(session: Session, project_id: int, wanted: int) -> int:
 
 
 def _lacking(project_id: int, wanted: int) -> sa.Select[Sample]:
-    return sa.select(Sample).where(Sample.project_id == project_id, _had() < wanted, ~_judged())
+    """Samples to ask about. A video whose frames are not sampled yet waits: a model would be asked about nothing."""
+    seen = sa.exists().where(Medium.sample_id == Sample.id, Medium.kind != "video")
+    return sa.select(Sample).where(Sample.project_id == project_id, _had() < wanted, ~_judged(), seen)
 
 
 def estimate(session: Session, project_id: int, values: Mapping[str, Any]) -> str:

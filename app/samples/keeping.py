@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
 
 from app.core import storage
 from app.core.db import Session
@@ -37,6 +38,14 @@ def read_video(path: Path) -> dict[str, Any]:
         "width": found["width"],
         "height": found["height"],
     }
+
+
+def without_frames(session: Session, sha256: str) -> list[int]:
+    """The videos of that file, which several samples may ask about, whose samples have no frames yet."""
+    frame = aliased(Medium)
+    framed = sa.exists().where(frame.sample_id == Medium.sample_id, frame.kind == "frame")
+    query = sa.select(Medium.id).where(Medium.blob_sha256 == sha256, Medium.kind == "video", ~framed)
+    return list(session.scalars(query.order_by(Medium.id)))
 
 
 def add_frames(session: Session, video_id: int, moments: list[float]) -> None:

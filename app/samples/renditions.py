@@ -75,9 +75,19 @@ def percent(sha256: str) -> int:
 
 def ask(session: Session, media: list[Medium]) -> None:
     """Have the desk's worker prepare what is not prepared; asked twice within a minute, it is asked once."""
-    wanted = [each for each in media if needed(each) and about(each.blob_sha256) is None and _first_to_ask(each)]
+    wanted = [each for each in media if needed(each) and (lacks_frames(each) or _waits(each))]
     for start in range(0, len(wanted), 50):
         nudge(session, "prepare_media", [each.id for each in wanted[start : start + 50]])
+
+
+def _waits(medium: Medium) -> bool:
+    return about(medium.blob_sha256) is None and _first_to_ask(medium)
+
+
+def lacks_frames(medium: Medium) -> bool:
+    """Whether a video was prepared for another sample, and its own has no frames of it yet."""
+    known = about(medium.blob_sha256) if medium.kind == "video" else None
+    return bool(known and known.get("moments")) and all(each.kind != "frame" for each in medium.sample.media)
 
 
 def _first_to_ask(medium: Medium) -> bool:

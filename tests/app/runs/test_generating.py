@@ -66,6 +66,7 @@ def test_a_run_reads_only_samples_that_lack_responses_and_are_not_being_judged(
 ) -> None:
     lacking, begun = bare(session, story, "Lacking?"), bare(session, story, "Begun?", 2)
     full, judged = bare(session, story, "Full?", 3), bare(session, story, "Judged?", 2)
+    bare(session, story, "Frames not sampled yet?").media[0].kind = "video"
     tasks.cut_tasks(session, story.project, story.seat.user, [judged.id])
     generators.save(
         session,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from PIL import Image
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 from starlette.testclient import TestClient
 
 from app.core import storage
@@ -16,7 +16,7 @@ from app.demo import content, media
 from app.projects.tables import Project
 from app.samples import confined, renditions
 from app.samples.importing import import_samples
-from app.samples.tables import Medium
+from app.samples.tables import Medium, Sample
 from tests import cast
 from tests.app.samples.test_pictures import png
 from worker import jobs
@@ -130,6 +130,27 @@ def test_a_video_is_played_in_parts_and_its_frames_are_sampled(
     assert (part.status_code, len(part.content), part.headers["content-type"]) == (206, 100, "video/mp4")
     assert client.get(f"{at}/preparation").json()["fps"] == 25
     assert client.get(at, params={"size": "thumb"}).headers["content-type"] == "image/webp"
+
+
+def test_every_sample_that_asks_about_a_video_gets_its_frames(
+    session: Session, project: Project, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nudged: list[int] = []
+    monkeypatch.setattr(renditions, "nudge", lambda _session, _job, ids: nudged.extend(ids))
+    first = bring_in(session, project, clip, video="clip.mp4")[0]
+    bring_in(session, project, clip, video="clip.mp4", prompt="Asked in the same minute?")
+    assert nudged == [first.id]
+    jobs.prepare_media(nudged)
+    assert frames(session) == [renditions.SAMPLED] * 2
+    bring_in(session, project, clip, video="clip.mp4", prompt="Asked when it has long been prepared?")
+    assert len(nudged) == 2
+    jobs.prepare_media(nudged)
+    assert frames(session) == [renditions.SAMPLED] * 3
+
+
+def frames(session: Session) -> list[int]:
+    session.expire_all()
+    return [len(sample.seen) for sample in session.scalars(sa.select(Sample).options(selectinload(Sample.media)))]
 
 
 def test_a_videos_own_frames_are_kept_and_its_file_is_not_what_models_see(
