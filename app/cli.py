@@ -129,7 +129,10 @@ def verify_log(head: Annotated[str, typer.Option(help="A hash noted down earlier
 
 @cli.command("import")
 def import_file(
-    file: Annotated[Path, typer.Argument(exists=True, help="JSONL, JSON, CSV, Parquet, or a datasets folder.")],
+    file: Annotated[
+        Path,
+        typer.Argument(exists=True, help="JSONL, JSON, CSV, Parquet, a datasets folder, ZIP or TAR."),
+    ],
     project: Annotated[str, typer.Option(help="Address of the project.")],
     media: Annotated[
         Path | None, typer.Option(help="Folder that the lines' media lie in; the file's own by default.")
@@ -151,6 +154,8 @@ def import_file(
         print(f"line {line}, {field}: {reason}", file=sys.stderr)
     if row.failure:
         raise Refusal(row.failure, str(file))
+    if row.ended_at is None:
+        raise Refusal(f"Another process took this import up at line {row.reached:,} and goes on with it.", str(file))
     verb = "would be added" if dry else "added"
     print(f"{row.added} {verb}, {row.already} there already, {row.faulty} faults, {tasks} tasks cut")
     if row.faulty:

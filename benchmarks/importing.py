@@ -51,37 +51,31 @@ def bring(file: Path) -> dict[str, Any]:
     from app.annotations.bringing import keep
     from app.cli import _person, _project
     from app.core import db
-    from app.samples import importing, imports, local
+    from app.samples import imports, local
     from app.samples.tables import Import
 
     with db.transaction() as session:
         row = local.begin(session, _project(session, "bench"), _person(session, ""), file, local.Wish())
-    batches = (file_lines(file) - row.reached) // importing.BATCH
-    telling = Telling(batches, row.reached)
-    imports.perform(row.id, keep, telling, row.fence)
+    imports.perform(row.id, Telling(keep, file_lines(file), row.reached), fence=row.fence)
     with db.transaction() as session:
         ended = session.get_one(Import, row.id)
         return {"from": row.reached, "added": ended.added, "already": ended.already, "faulty": ended.faulty}
 
 
 class Telling:
-    """Called after each batch: prints how far, lines a second since the last word, and the memory held."""
+    """Keeps judgements with each batch; prints, about each tenth, how far, at what rate, and the memory held."""
 
-    def __init__(self, batches: int, begun_at: int) -> None:
-        from app.samples.importing import BATCH
+    def __init__(self, keep: Any, lines: int, begun_at: int) -> None:
+        self.keep, self.every, self.reached = keep, max(1, lines // TENTHS), begun_at
+        self.clock, self.cpu = time.perf_counter(), time.process_time()
 
-        self.every, self.batch, self.number = max(1, batches // TENTHS), BATCH, 0
-        self.begun_at, self.clock, self.cpu = begun_at, time.perf_counter(), time.process_time()
-
-    def __call__(self) -> bool:
-        self.number += 1
-        if self.number % self.every == 0:
+    def __call__(self, session: Any, row: Any, judged: Any) -> None:
+        self.keep(session, row, judged)
+        if (lines := row.reached - self.reached) >= self.every:
             clock, cpu = time.perf_counter(), time.process_time()
-            lines = self.every * self.batch
-            told = {"reached": self.begun_at + self.number * self.batch, "rate": lines / (clock - self.clock)}
-            print(json.dumps(told | {"cpu_rate": lines / (cpu - self.cpu), "mib": _resident_mib()}), flush=True)
-            self.clock, self.cpu = clock, cpu
-        return False
+            told = {"reached": row.reached, "rate": lines / (clock - self.clock), "cpu_rate": lines / (cpu - self.cpu)}
+            print(json.dumps(told | {"mib": _resident_mib()}), flush=True)
+            self.clock, self.cpu, self.reached = clock, cpu, row.reached
 
 
 def file_lines(file: Path) -> int:

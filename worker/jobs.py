@@ -170,8 +170,15 @@ def _prepare_medium(medium_id: int) -> None:
 @app.task(name="import_samples")
 def import_samples(import_id: int, fence: int | None = None) -> None:
     """Bring a file's records into its project; a long one makes room for the desk's other jobs now and then."""
-    deadline = time.monotonic() + IMPORT_FOR
-    left = imports.perform(import_id, bringing.keep, lambda: leaving.is_set() or time.monotonic() > deadline, fence)
+    deadline = 0.0
+
+    def leave() -> bool:
+        """The time begins after the first batch: finding the place in a long file to go on from is none of it."""
+        nonlocal deadline
+        deadline = deadline or time.monotonic() + IMPORT_FOR
+        return leaving.is_set() or time.monotonic() > deadline
+
+    left = imports.perform(import_id, bringing.keep, leave, fence)
     if left is not None:
         import_samples.apply_async((import_id, left), queue=ROUTES["import_samples"])
 

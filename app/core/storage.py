@@ -75,6 +75,11 @@ def _renewed(place: Path) -> bool:
     return True
 
 
+def is_there(sha256: str) -> bool:
+    """Whether the folder has the blob, which becomes young again, as in `put_blob`."""
+    return _renewed(blob_path(sha256))
+
+
 def write_whole(path: Path, content: bytes) -> None:
     if not path.exists():
         _write(path, content)

@@ -13,7 +13,8 @@ from app.core.errors import Invalid
 from app.core.language import gettext as _
 from app.projects.guard import Seat
 from app.samples import gathering, imports, mapping, shapes, sources
-from app.samples.importing import Plan, Report, try_batch
+from app.samples.finding import Plan
+from app.samples.importing import Report, try_batch
 from app.samples.schemas import SampleLine
 from app.samples.staging import AlreadyImported, Upload
 from app.samples.tables import Import

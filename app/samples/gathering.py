@@ -36,11 +36,12 @@ def gathered(entries: Iterable[Entry], aside: Path, skip: int = 0) -> Iterator[E
         _write(entries, path)
     with closing(sqlite3.connect(path)) as database:
         for first, group in groupby(database.execute(SAMPLES, (skip,)), key=lambda found: found[0]):
-            rows = [orjson.loads(text) for _first, text in group]
-            yield Entry(first, lambda rows=rows: _together(rows))  # type: ignore[misc]
+            texts = [text for _first, text in group]
+            yield Entry(first, lambda texts=texts: _together(texts), sum(map(len, texts)))  # type: ignore[misc]
 
 
-def _together(rows: list[Any]) -> Any:
+def _together(texts: list[bytes]) -> Any:
+    rows = [orjson.loads(text) for text in texts]
     if "fault" in rows[0]:
         raise BadLine(rows[0]["fault"], rows[0]["where"])
     return {"pairs": rows}

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
-import sqlalchemy as sa
 from pydantic import ValidationError
-from sqlalchemy.dialects.postgresql import insert
 
 from app.accounts.actions import audit
 from app.accounts.tables import User
@@ -21,18 +19,25 @@ from app.core.db import Session
 from app.core.errors import Invalid
 from app.core.language import gettext as _
 from app.projects.tables import Project
-from app.samples import renditions, shapes
-from app.samples.keeping import medium_of, read_video
-from app.samples.mapping import Mapping
-from app.samples.pictures import open_picture, read_picture
+from app.samples import adding, shapes
+from app.samples.adding import Incoming, Kept
+from app.samples.finding import Plan, files_of
+from app.samples.keeping import keep_picture, read_video
+from app.samples.pictures import open_picture
 from app.samples.schemas import Judgement, SampleLine
-from app.samples.sources import EMBEDDED, BadLine, Entry, entries_of
-from app.samples.tables import Medium, Response, Sample
+from app.samples.sources import BadLine, Entry, entries_of
 
 BATCH = 100
-MOST_FRAMES = 64
+"""Records of the first batch; how many the next ones have is told by how long the one before took."""
+
+MOST_AT_ONCE = 1000
+A_BATCH_LASTS = 0.5
+"""Seconds that a batch should take: long enough to be worth its transaction, short enough to be told of."""
+
+HEAVIEST = 32 * 2**20
+"""Bytes after which a batch is full however few its records."""
+
 FAULTS_SHOWN = 500
-PICTURE_ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 
 
 class Fault(NamedTuple):
@@ -58,43 +63,7 @@ class Report:
             self.faults.append(fault)
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How records are read: the folders of their media and of pictures within rows, their shape and columns."""
-
-    media: Path
-    aside: Path
-    shape: str = "assay"
-    mapping: Mapping = field(default_factory=dict)
-
-
 Judged = list[tuple[int, Judgement]]
-
-
-@dataclass(frozen=True)
-class Incoming:
-    """A line that reads well: its files are there, but not looked into yet."""
-
-    number: int
-    line: SampleLine
-    files: list[Path]
-    sha256: str
-
-    @property
-    def video(self) -> Path | None:
-        return self.files[0] if self.line.has_video_file else None
-
-    @property
-    def pictures(self) -> list[Path]:
-        return self.files[1:] if self.video else self.files
-
-    @property
-    def external_id(self) -> str:
-        return self.sha256[:16] if self.line.id is None else str(self.line.id)
-
-
-Kept = tuple[Incoming, list[dict[str, Any]]]
-"""A line with the columns of its media."""
 
 
 def import_samples(
@@ -106,7 +75,7 @@ def import_samples(
     """
     report, plan = Report(), Plan(media_root, media_root)
     entries = entries_of(lines)
-    while batch := list(islice(entries, BATCH)):
+    while batch := next_batch(entries, BATCH):
         add_batch(session, project, batch, plan, report)
     audit_import(session, author, project, report)
     return report
@@ -117,32 +86,47 @@ def audit_import(session: Session, author: User, project: Project, report: Repor
     audit(session, author, "samples.imported", f"project {project.id}", project.id, **found)
 
 
+def next_batch(entries: Iterator[Entry], most: int) -> list[Entry]:
+    """Up to so many records, or as many as are heavy enough together; none at the end."""
+    batch: list[Entry] = []
+    weight = 0
+    for entry in islice(entries, most):
+        batch.append(entry)
+        if (weight := weight + entry.weight) >= HEAVIEST:
+            break
+    return batch
+
+
+def next_size(size: int, took: float) -> int:
+    """How many records the next batch should have, after one of `size` took so many seconds."""
+    return max(1, min(MOST_AT_ONCE, 2 * size, round(size * A_BATCH_LASTS / max(took, 0.001))))
+
+
 def add_batch(session: Session, project: Project, batch: list[Entry], plan: Plan, report: Report) -> Judged:
     """Samples for some records; what they bring of people's judgements is handed back with the samples' ids."""
     incoming = list(_read_all(batch, plan, report))
-    known = _known(session, project, [each.sha256 for each in incoming])
+    known = adding.known(session, project, [each.sha256 for each in incoming])
     new: list[Kept] = []
     for each in incoming:
         if each.sha256 in known:
             report.already += 1
             continue
         known.add(each.sha256)
-        if media := _keep_media(each, report):
+        if media := _keep_media(each, plan, report):
             new.append((each, media))
-    ids = _add_samples(session, project, [each for each, _media in new])
+    ids = adding.add(session, project, new)
     report.added += len(ids)
     report.already += len(new) - len(ids)  # somebody else imported the same lines meanwhile
-    new = [kept for kept in new if kept[0].sha256 in ids]
-    _add_media(session, ids, new)
-    _add_responses(session, ids, [each for each, _media in new])
-    return [(ids[each.sha256], each.line.judgement) for each, _media in new if each.line.judgement]
+    return [
+        (ids[each.sha256], each.line.judgement) for each, _media in new if each.line.judgement and each.sha256 in ids
+    ]
 
 
 def try_batch(session: Session, project: Project, batch: list[Entry], plan: Plan, report: Report) -> list[SampleLine]:
     """What `add_batch` would do, counted and with the faults that heads of files show, and nothing of it done."""
     good = []
     incoming = list(_read_all(batch, plan, report))
-    known = _known(session, project, [each.sha256 for each in incoming])
+    known = adding.known(session, project, [each.sha256 for each in incoming])
     for each in incoming:
         try:
             for path in each.pictures:
@@ -168,8 +152,9 @@ def _read_all(entries: Iterable[Entry], plan: Plan, report: Report) -> Iterator[
 
 def _read(number: int, row: dict[str, Any], plan: Plan) -> Incoming:
     line = _shaped(row)
-    files = _files(line, plan)
-    return Incoming(number, line, files, _content_sha256(line, files))
+    files = files_of(line, plan)
+    sums = [storage.sha256_of(path) for path in files]
+    return Incoming(number, line, files, sums, _content_sha256(line, sums))
 
 
 def _shaped(row: dict[str, Any]) -> SampleLine:
@@ -178,9 +163,10 @@ def _shaped(row: dict[str, Any]) -> SampleLine:
     except ValidationError as problem:
         first = problem.errors(include_url=False)[0]
         raise BadLine(first["msg"].removeprefix("Value error, "), ".".join(map(str, first["loc"])) or "line") from None
-    for place, value in _texts(line.model_dump()):
-        if "\0" in value:
-            raise BadLine(_("The text holds a NUL character."), place)
+    if "\\u0000" in line.model_dump_json():  # asked of all at once: few lines hold one, and millions are asked
+        for place, value in _texts(line.model_dump()):
+            if "\0" in value:
+                raise BadLine(_("The text holds a NUL character."), place)
     return line
 
 
@@ -192,105 +178,25 @@ def _texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
             yield from _texts(inner, f"{place}.{key}".lstrip("."))
 
 
-def _files(line: SampleLine, plan: Plan) -> list[Path]:
-    if line.has_video_file:
-        return [*_named([str(line.video)], plan, "video"), *_frames(line.frames or [], plan, "frames")]
-    if line.video:
-        return _frames(line.video, plan, "video")
-    return _named([line.image] if line.image else line.images, plan, "image" if line.image else "images")
-
-
-def _named(names: list[str], plan: Plan, place: str) -> list[Path]:
-    files = [_inside(plan, name, place) for name in names]
-    for name, path in zip(names, files, strict=True):
-        if not path.is_file():
-            raise BadLine(_("There is no file “%(name)s” among the media.", name=name), place)
-    return files[:MOST_FRAMES]
-
-
-def _inside(plan: Plan, name: str, place: str) -> Path:
-    """The path, which may leave the media folder neither by its name nor by a link."""
-    root = (plan.aside if name.startswith(EMBEDDED) else plan.media).resolve()
-    path = (root / name.removeprefix(EMBEDDED)).resolve()
-    if not path.is_relative_to(root) or len(name) > 1000:
-        raise BadLine(_("“%(name)s” points outside the media folder.", name=name[:80]), place)
-    return path
-
-
-def _frames(found: str | list[str], plan: Plan, place: str) -> list[Path]:
-    if not isinstance(found, str):
-        return _named(found, plan, place)
-    folder = _inside(plan, found, place)
-    if not folder.is_dir():
-        raise BadLine(_("There is no folder of frames “%(name)s” among the media.", name=folder.name), place)
-    frames = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURE_ENDINGS)
-    if not frames:
-        raise BadLine(_("The folder “%(name)s” holds no frames.", name=folder.name), place)
-    return frames[:: -(-len(frames) // MOST_FRAMES)]
-
-
-def _content_sha256(line: SampleLine, files: list[Path]) -> str:
+def _content_sha256(line: SampleLine, sums: list[str]) -> str:
     """Of prompt, media and replies. The media's source bytes count, so a repeated import need not decode them."""
-    content = [line.prompt, [storage.sha256_of(path) for path in files], [[r.model, r.text] for r in line.responses]]
+    content = [line.prompt, sums, [[r.model, r.text] for r in line.responses]]
     return hashlib.sha256(orjson.dumps(content)).hexdigest()
 
 
-def _known(session: Session, project: Project, hashes: list[str]) -> set[str]:
-    query = sa.select(Sample.content_sha256).where(Sample.project_id == project.id, Sample.content_sha256.in_(hashes))
-    return set(session.scalars(query))
-
-
-def _keep_media(incoming: Incoming, report: Report) -> list[dict[str, Any]] | None:
-    """The columns of a line's media, their files kept; None where one is at fault, of which nothing is kept."""
+def _keep_media(incoming: Incoming, plan: Plan, report: Report) -> list[dict[str, Any]] | None:
+    """The columns of a line's media, their files kept; None where one is at fault, of which nothing is named."""
+    sums = incoming.sums[1:] if incoming.video else incoming.sums
+    kind = "frame" if incoming.line.video else "image"
     try:
-        pictures = [read_picture(path.read_bytes(), path.name) for path in incoming.pictures]
+        shown = [_keep_one(plan, path, sha256) for path, sha256 in zip(incoming.pictures, sums, strict=True)]
         video = read_video(incoming.video) if incoming.video else None
     except Invalid as problem:
         report.add_fault(Fault(incoming.number, problem.where, problem.what))
         return None
-    shown = [medium_of(picture, "frame" if incoming.line.video else "image") for picture in pictures]
-    return [*([video] if video else []), *shown]
+    return [*([video] if video else []), *(columns | {"kind": kind} for columns in shown)]
 
 
-def _add_samples(session: Session, project: Project, incoming: list[Incoming]) -> dict[str, int]:
-    """The ids of the samples that are new, by their content."""
-    if not incoming:
-        return {}
-    rows = [
-        {
-            "project_id": project.id,
-            "external_id": each.external_id,
-            "prompt": each.line.prompt,
-            "domain": each.line.kind_of_domain,
-            "danger": each.line.danger or "",
-            "question_type": each.line.kind_of_question,
-            "content_sha256": each.sha256,
-            "credit": each.line.credit,
-            "language": each.line.language.lower(),
-            "cluster": each.line.cluster,
-        }
-        for each in incoming
-    ]
-    added = insert(Sample).on_conflict_do_nothing().returning(Sample.content_sha256, Sample.id)
-    return {row.content_sha256: row.id for row in session.execute(added, rows)}
-
-
-def _add_media(session: Session, ids: dict[str, int], new: list[Kept]) -> None:
-    media = [
-        Medium(sample_id=ids[each.sha256], position=place, alt=each.line.alt, **columns)
-        for each, kept in new
-        for place, columns in enumerate(kept)
-    ]
-    session.add_all(media)
-    session.flush()
-    renditions.ask(session, media)
-
-
-def _add_responses(session: Session, ids: dict[str, int], new: list[Incoming]) -> None:
-    rows = [
-        {"sample_id": ids[each.sha256], "position": place, "model": reply.model, "text": reply.text}
-        for each in new
-        for place, reply in enumerate(each.line.responses)
-    ]
-    if rows:
-        session.execute(sa.insert(Response), rows)
+def _keep_one(plan: Plan, path: Path, sha256: str) -> dict[str, Any]:
+    columns = plan.keep(path, sha256)
+    return columns if storage.is_there(columns["blob_sha256"]) else keep_picture(path, sha256)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -17,7 +18,18 @@ from app.core.errors import Refusal
 from app.core.jobs import nudge
 from app.projects.tables import Project
 from app.samples import gathering, sources
-from app.samples.importing import BATCH, Fault, Judged, Plan, Report, add_batch, audit_import, try_batch
+from app.samples.finding import Plan
+from app.samples.importing import (
+    BATCH,
+    Fault,
+    Judged,
+    Report,
+    add_batch,
+    audit_import,
+    next_batch,
+    next_size,
+    try_batch,
+)
 from app.samples.sources import Entry
 from app.samples.tables import Import
 
@@ -102,10 +114,12 @@ def perform(
     if taken is None:
         return None
     try:
-        entries = entries_of(taken)
-        while batch := list(islice(entries, BATCH)):
+        entries, size = entries_of(taken), BATCH
+        while batch := next_batch(entries, size):
+            begun = time.monotonic()
             with transaction() as session:
                 bring(session, taken, batch, keep)
+            size = next_size(size, time.monotonic() - begun)
             if leave():
                 return taken.fence
     except TakenAway:
@@ -132,16 +146,29 @@ def take(session: Session, import_id: int, fence: int | None = None) -> Taken | 
     if row is None:
         return None
     source = Path(row.source)
+    _look_again(row, source)
     if row.total is None:
         row.total = _count(source)
     plan = Plan(Path(row.media), Path(row.aside), row.shape, row.mapping)
     return Taken(row.id, row.fence, source, plan, row.reached, row.dry)
 
 
+def _look_again(row: Import, source: Path) -> None:
+    """A file that changed since it was last taken up is read from its beginning: what is known adds nothing."""
+    before, row.fingerprint = row.fingerprint, sources.fingerprint_of(source)
+    if before and before != row.fingerprint:
+        row.reached, row.already, row.faulty, row.faults, row.total = 0, 0, 0, [], None
+        shutil.rmtree(_gathered_in(row.id, Path(row.aside)), ignore_errors=True)
+
+
+def _gathered_in(import_id: int, aside: Path) -> Path:
+    return aside / f"import-{import_id}"
+
+
 def entries_of(taken: Taken) -> Iterator[Entry]:
     """The records that are still to come."""
     if taken.plan.shape == "pairs":
-        folder = taken.plan.aside / f"import-{taken.id}"
+        folder = _gathered_in(taken.id, taken.plan.aside)
         return gathering.gathered(sources.records(taken.source, taken.plan.aside), folder, taken.reached)
     return sources.records(taken.source, taken.plan.aside, taken.reached)
 
@@ -167,6 +194,12 @@ def _keep_upload(row: Import) -> None:
     folder = Path(row.aside).parent
     if (folder / "about.json").is_file():
         os.utime(folder)
+
+
+def replace(session: Session, row: Import) -> None:
+    """End an import that broke off, since another of the same file takes its place."""
+    row.ended_at, row.fence = now(), row.fence + 1
+    row.failure = "Replaced: the same file is imported anew, in another way."
 
 
 def end(session: Session, taken: Taken, failure: str = "") -> None:

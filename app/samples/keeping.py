@@ -15,6 +15,14 @@ from app.samples.pictures import Picture, read_picture
 from app.samples.tables import Medium
 
 
+def keep_picture(path: Path, sha256: str) -> dict[str, Any]:
+    """The columns of a picture's row, cleaned and kept. sha256: the file's, by which what it says can be remembered.
+
+    Raises as `read_picture`.
+    """
+    return medium_of(read_picture(path.read_bytes(), path.name), "image")
+
+
 def medium_of(picture: Picture, kind: str) -> dict[str, Any]:
     return {
         "kind": kind,

@@ -16,7 +16,7 @@ from app.core.errors import Invalid
 from app.core.language import gettext as _
 from app.projects.tables import Project
 from app.samples import imports, mapping, shapes, sources
-from app.samples.importing import Plan
+from app.samples.finding import Plan
 from app.samples.tables import Import
 from app.samples.unpacking import unpack
 
@@ -35,20 +35,35 @@ class BadWish(Invalid):
 
 
 def begin(session: Session, project: Project, author: User, path: Path, wish: Wish) -> Import:
-    """An import of a file, an archive or a datasets folder; one of the same file that was broken off goes on.
+    """An import of a file, an archive or a datasets folder; one of the same file that was broken off goes on, unless
+    it is now to be read in another way.
 
     Raises BadUpload, UnsafeArchive, BadSource, BadWish.
     """
     path = path.resolve()
     broken = sa.select(Import).filter_by(project_id=project.id, name=str(path), dry=wish.dry, ended_at=None)
     if known := session.scalar(broken.order_by(Import.id.desc()).limit(1)):
-        return known
+        if _as_wished(known, path, wish):
+            return known
+        imports.replace(session, known)
     token = secrets.token_hex(12)
     folder = storage.root() / "uploads" / str(project.id) / token
     source = _source(path, folder / "media")
     media = wish.media or sources.media_root_of(source)
     plan = _plan(source, media.resolve(), folder / "aside", wish)
     return imports.begin(session, project, author, token, str(path), source, plan, wish.dry, ask=False)
+
+
+def _as_wished(known: Import, path: Path, wish: Wish) -> bool:
+    unpacked = Path(known.aside).parent / "media"
+    newer = unpacked.is_dir() and path.is_file() and path.stat().st_mtime > unpacked.stat().st_ctime
+    said = dict(column.partition("=")[::2] for column in wish.columns)
+    return (
+        not newer
+        and wish.shape in ("", known.shape)
+        and (wish.media is None or str(wish.media.resolve()) == known.media)
+        and all(known.mapping.get(field, "") == column for field, column in said.items())
+    )
 
 
 def _source(path: Path, folder: Path) -> Path:

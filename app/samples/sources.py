@@ -48,6 +48,8 @@ class Entry:
 
     number: int
     value: Callable[[], Any]
+    weight: int = 320 * 2**10
+    """Bytes that it has about; where that is not known, as many as a record with a picture in it."""
 
 
 def records(source: Path, aside: Path, skip: int = 0) -> Iterator[Entry]:
@@ -59,7 +61,7 @@ def records(source: Path, aside: Path, skip: int = 0) -> Iterator[Entry]:
     number = 0
     for part in parts:
         for entry in _entries(part, aside, max(0, skip - number)):
-            yield Entry(number + entry.number, entry.value)
+            yield Entry(number + entry.number, entry.value, entry.weight) if number else entry
         number += count_of(part) if len(parts) > 1 else 0
 
 
@@ -75,9 +77,10 @@ def first_of(source: Path, aside: Path) -> Any:
 
 def find_source(root: Path) -> Path:
     """The one file or datasets folder among what lies in `root` that holds the records. Raises BadSource."""
-    if (root / "state.json").exists() or (root / "dataset_dict.json").exists():
-        return root
-    found = [path for path in sorted(root.rglob("*")) if path.suffix.lower() in TABLES and path.name not in ABOUT]
+    saved = [path.parent for name in ("dataset_dict.json", "state.json") for path in sorted(root.rglob(name))]
+    if saved:  # the outermost: a folder of splits has a state.json in each
+        return saved[0]
+    found = [path for path in sorted(root.rglob("*")) if _is_table(path)]
     named = [path for path in found if path.name == "data.jsonl"] or [p for p in found if p.name == "dpo_pairs.jsonl"]
     lines = [path for path in found if path.suffix.lower() == ".jsonl"]
     folders = {path.parent for path in found if path.suffix.lower() in SHARDS}
@@ -93,16 +96,30 @@ def find_source(root: Path) -> Path:
     )
 
 
+def _is_table(path: Path) -> bool:
+    """Names that begin with a dot are what a Mac adds to its archives beside each file."""
+    return path.suffix.lower() in TABLES and path.name not in ABOUT and not path.name.startswith(".")
+
+
 def shards_of(folder: Path) -> list[Path]:
     """The shards of a datasets folder in their order; state.json tells it where there is one. Raises BadSource."""
     state = folder / "state.json"
     if state.exists():
         named = [str(each.get("filename", "")) for each in orjson.loads(state.read_bytes()).get("_data_files", [])]
         return [path for name in named if (path := folder / Path(name).name).is_file()]
-    found = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SHARDS]
+    found = [path for path in sorted(folder.rglob("*")) if _is_table(path) and path.suffix.lower() in SHARDS]
     if not found:
         raise BadSource(_("The folder holds no Arrow or Parquet shards."), folder.name)
     return found
+
+
+def fingerprint_of(source: Path) -> str:
+    """Changes when the records do; empty where they are gone."""
+    try:
+        parts = [path.stat() for path in (shards_of(source) if source.is_dir() else [source])]
+    except (OSError, BadSource):
+        return ""
+    return " ".join(f"{part.st_size}:{part.st_mtime_ns}" for part in parts)
 
 
 def media_root_of(source: Path) -> Path:
@@ -132,7 +149,7 @@ def entries_of(lines: Iterable[str | bytes]) -> Iterator[Entry]:
     """Lines of JSON as records; blank ones are counted and passed over."""
     for number, text in enumerate(lines, 1):
         if text.strip():
-            yield Entry(number, lambda text=text: parsed(text))  # type: ignore[misc]
+            yield Entry(number, lambda text=text: parsed(text), len(text))  # type: ignore[misc]
 
 
 def count_of(part: Path) -> int:
@@ -200,7 +217,8 @@ def _separated(part: Path, separator: str) -> Iterator[Entry]:
         rows = csv.DictReader(file, delimiter=separator, restkey="")
         try:
             for row in rows:
-                yield Entry(rows.line_num, lambda row=row: _cells(row))  # type: ignore[misc]
+                weight = sum(map(len, filter(None, row.values())))
+                yield Entry(rows.line_num, lambda row=row: _cells(row), weight)  # type: ignore[misc]
         except csv.Error as problem:
             where = f"{part.name}:{rows.line_num}"
             raise BadSource(_("The table is damaged (%(problem)s).", problem=problem), where) from None
@@ -229,7 +247,7 @@ def _columnar(part: Path, aside: Path, skip: int) -> Iterator[Entry]:
                 for row in batch.slice(start, ROWS_AT_ONCE).to_pylist():
                     number += 1
                     if number > skip:
-                        yield Entry(number, lambda row=row: _without_bytes(row, aside))  # type: ignore[misc]
+                        yield Entry(number, lambda row=row: _without_bytes(row, aside), _weight(row))  # type: ignore[misc]
     except (pa.ArrowException, OSError, UnicodeDecodeError) as problem:  # the last: of a column's name
         raise BadSource(_("The table is damaged (%(problem)s).", problem=str(problem)[:200]), part.name) from None
 
@@ -254,6 +272,12 @@ def _arrow_batches(file: Any) -> Iterator[Any]:
         file.seek(0)
         reader = pa.ipc.open_file(file)
         yield from (reader.get_batch(index) for index in range(reader.num_record_batches))
+
+
+def _weight(value: Any) -> int:
+    if isinstance(value, dict | list):
+        return sum(map(_weight, value.values() if isinstance(value, dict) else value))
+    return len(value) if isinstance(value, str | bytes) else 8
 
 
 def _without_bytes(value: Any, aside: Path) -> Any:

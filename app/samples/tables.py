@@ -127,6 +127,8 @@ class Import(Base):
     """A dry run says what would be added and what is at fault, and adds nothing."""
     total: Mapped[int | None]
     """Lines or rows of the file, where counting them is quick."""
+    fingerprint: Mapped[str] = mapped_column(default="", server_default="")
+    """Size and time of the file when it was last taken up: one that changed since is read from its beginning."""
     reached: Mapped[int] = mapped_column(default=0, server_default="0")
     """The number of the last line that is done with: where the import goes on after a break."""
     added: Mapped[int] = mapped_column(default=0, server_default="0")

@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 
 from app.core import storage
 from app.projects.tables import Project
-from app.samples.importing import Plan, Report, import_samples, try_batch
+from app.samples.finding import Plan
+from app.samples.importing import Report, import_samples, try_batch
 from app.samples.schemas import question_type
 from app.samples.sources import LONGEST_LINE, entries_of, lines_of
 from app.samples.tables import Medium, Sample
