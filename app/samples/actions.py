@@ -12,15 +12,12 @@ from app.core.db import Session
 from app.core.errors import Invalid
 from app.core.language import gettext as _
 from app.projects.guard import Seat
-from app.samples import gathering, imports, mapping, shapes, sources
+from app.samples import gathering, guessing, imports, mapping, shapes, sources
 from app.samples.finding import Plan
 from app.samples.importing import Report, try_batch
 from app.samples.schemas import SampleLine
 from app.samples.staging import AlreadyImported, Upload
 from app.samples.tables import Import
-
-LOOKED_AT = 200
-"""Records that a preview reads; a dry run reads all of them."""
 
 SHOWN = 5
 
@@ -31,7 +28,7 @@ class BadMapping(Invalid):
 
 @dataclass(frozen=True)
 class Look:
-    """The first records of an upload as they would be read. columns: those of the first record, where it has any."""
+    """The first records of an upload as they would be read. columns: theirs, where they have any."""
 
     plan: Plan
     columns: list[str]
@@ -46,7 +43,7 @@ def look_at(session: Session, seat: Seat, upload: Upload, chosen: Mapping[str, s
     chosen: a form's fields: `shape`, and `column.<field>` and `model.<column>`. Raises BadSource, BadMapping.
     """
     plan, columns = plan_of(upload, chosen)
-    batch = list(islice(sources.records(upload.source, upload.aside), LOOKED_AT))
+    batch = list(islice(sources.records(upload.source, upload.aside), sources.LOOKED_AT))
     if plan.shape == "pairs":
         with tempfile.TemporaryDirectory(prefix="assay-look-") as folder:
             batch = list(gathering.gathered(batch, Path(folder)))
@@ -56,13 +53,11 @@ def look_at(session: Session, seat: Seat, upload: Upload, chosen: Mapping[str, s
 
 
 def plan_of(upload: Upload, chosen: Mapping[str, str]) -> tuple[Plan, list[str]]:
-    """How to read an upload, and the columns of its first record. Raises BadSource, BadMapping."""
+    """How to read an upload, and the columns of its first records. Raises BadSource, BadMapping."""
     source = upload.source
-    row = sources.first_of(source, upload.aside)
-    shape = chosen.get("shape") or shapes.guess(row)
+    shape, columns = guessing.look_at(source, upload.aside, chosen.get("shape", ""))
     if shape not in shapes.SHAPES:
         raise BadMapping(_("“%(shape)s” is none of the shapes that are read.", shape=shape[:40]), "shape")
-    columns = shapes.columns_of(shape, row)
     found = _chosen(chosen, columns) if "shape" in chosen and columns else mapping.guess(columns)
     return Plan(sources.media_root_of(source), upload.aside, shape, found if columns else {}), columns
 

@@ -132,7 +132,7 @@ def try_batch(session: Session, project: Project, batch: list[Entry], plan: Plan
             for path in each.pictures:
                 open_picture(path.read_bytes(), path.name).close()
         except Invalid as problem:
-            report.add_fault(Fault(each.number, problem.where, problem.what))
+            report.add_fault(_of_medium(each, problem))
             continue
         good.append(each.line)
         report.already += each.sha256 in known
@@ -192,9 +192,15 @@ def _keep_media(incoming: Incoming, plan: Plan, report: Report) -> list[dict[str
         shown = [_keep_one(plan, path, sha256) for path, sha256 in zip(incoming.pictures, sums, strict=True)]
         video = read_video(incoming.video) if incoming.video else None
     except Invalid as problem:
-        report.add_fault(Fault(incoming.number, problem.where, problem.what))
+        report.add_fault(_of_medium(incoming, problem))
         return None
     return [*([video] if video else []), *(columns | {"kind": kind} for columns in shown)]
+
+
+def _of_medium(incoming: Incoming, problem: Invalid) -> Fault:
+    """A picture that the record carried has a name that nobody gave it: then the fault is the line's."""
+    carried = len(problem.where) == 64 and problem.where in incoming.sums
+    return Fault(incoming.number, "image" if carried else problem.where, problem.what)
 
 
 def _keep_one(plan: Plan, path: Path, sha256: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from app.core.db import Session
 from app.core.errors import Invalid
 from app.core.language import gettext as _
 from app.projects.tables import Project
-from app.samples import imports, mapping, shapes, sources
+from app.samples import guessing, imports, mapping, shapes, sources, staging
 from app.samples.finding import Plan
 from app.samples.tables import Import
 from app.samples.unpacking import unpack
@@ -73,16 +73,18 @@ def _source(path: Path, folder: Path) -> Path:
         return path
     folder.mkdir(parents=True)
     with path.open("rb") as file:
-        return sources.find_source(folder) if unpack(file, folder) else path
+        if unpack(file, folder):
+            return sources.find_source(folder)
+        staging.check_begin(path.name, ".jsonl", file)
+    return path
 
 
 def _plan(source: Path, media: Path, aside: Path, wish: Wish) -> Plan:
-    row = sources.first_of(source, aside)
-    shape = wish.shape or shapes.guess(row)
+    shape, columns = guessing.look_at(source, aside, wish.shape)
     if shape not in shapes.SHAPES:
         known = ", ".join(shapes.SHAPES)
         raise BadWish(_("“%(shape)s” is none of the shapes that are read.", shape=shape[:40]), "--shape", known)
-    found = mapping.guess(shapes.columns_of(shape, row))
+    found = mapping.guess(columns)
     for each in wish.columns:
         field, _equals, column = each.partition("=")
         if field not in mapping.FIELDS and not field.startswith(mapping.REPLIES):

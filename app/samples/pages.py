@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from app.core.db import Db
 from app.core.html import page, redirect
 from app.projects.guard import Admin
-from app.samples import actions, imports, mapping, media, pieces, shapes, staging
+from app.samples import actions, imports, mapping, media, pieces, queries, shapes, staging
 from app.samples.importing import Fault
 
 router = APIRouter()
@@ -29,8 +29,8 @@ Form = Annotated[dict[str, str], Depends(form_of)]
 
 
 @router.get(AT + "/import")
-def import_page(request: Request, seat: Admin) -> Response:
-    return page(request, "samples/import.html", piece=pieces.LARGEST)
+def import_page(request: Request, session: Db, seat: Admin) -> Response:
+    return page(request, "samples/import.html", piece=pieces.LARGEST, recent=queries.imports(session, seat))
 
 
 @router.post(AT + "/imports")
@@ -59,14 +59,14 @@ def complete_upload(seat: Admin, pieces_token: str) -> JSONResponse:
 
 @router.get(AT + "/imports/{token}")
 def preview_page(request: Request, session: Db, seat: Admin, token: str) -> Response:
-    kept = staging.find_upload(seat, token)
     if row := imports.of_upload(session, seat.project, token, dry=False):
         return page(request, "samples/imported.html", row=row, faults=[Fault(*fault) for fault in row.faults])
+    kept = staging.find_upload(seat, token)
     found = actions.look_at(session, seat, kept, dict(request.query_params))
     tried: Any = imports.of_upload(session, seat.project, token, dry=True)
-    faults = [Fault(*fault) for fault in tried.faults] if tried else found.report.faults
+    faults = [Fault(*fault) for fault in tried.faults] if tried else []
     more: dict[str, Any] = {"shapes": shapes.SHAPES, "fields": mapping.FIELDS, "replies": mapping.REPLIES}
-    return page(request, "samples/preview.html", upload=kept, look=found, tried=tried, faults=faults, **more)
+    return page(request, "samples/preview.html", upload=kept, look=found, tried=tried, tried_faults=faults, **more)
 
 
 @router.post(AT + "/imports/{token}/confirmation")

@@ -13,7 +13,7 @@ from app.core.errors import Invalid, NotFound
 from app.core.language import gettext as _
 from app.projects.guard import Seat
 from app.samples.curating_tables import SetAside, Tag
-from app.samples.tables import Medium, Sample
+from app.samples.tables import Import, Medium, Sample
 
 PAGE = 50
 
@@ -127,3 +127,11 @@ def page_of(session: Session, query: sa.Select[Sample], after_id: int = 0) -> li
 
 def count(session: Session, query: sa.Select[Sample]) -> int:
     return session.scalar(sa.select(sa.func.count()).select_from(query.subquery())) or 0
+
+
+def imports(session: Session, seat: Seat) -> list[Import]:
+    """The project's imports, the newest first; dry runs are told of by their own pages."""
+    query = (
+        sa.select(Import).where(Import.project_id == seat.project.id, ~Import.dry).options(joinedload(Import.author))
+    )
+    return list(session.scalars(query.order_by(Import.id.desc()).limit(PAGE)))

@@ -74,6 +74,12 @@ class SampleLine(BaseModel):
         return isinstance(self.video, str) and self.video.lower().endswith(VIDEO_ENDINGS)
 
     @property
+    def named(self) -> list[str]:
+        """Its media, as the line names them."""
+        names = [self.image] if self.image else self.images or self.video or []
+        return [names] if isinstance(names, str) else list(names)
+
+    @property
     def kind_of_domain(self) -> str:
         return self.domain or ("safety" if self.danger else "video" if self.video else "image")
 

@@ -14,7 +14,7 @@ from app.core.language import N_
 from app.core.language import gettext as _
 from app.samples import mapping as columns
 from app.samples.mapping import Mapping
-from app.samples.schemas import SampleLine, question_type
+from app.samples.schemas import question_type
 from app.samples.sources import BadLine
 from app.samples.tables import QUESTION_TYPES
 
@@ -25,24 +25,6 @@ MODELS = ("model", "name", "model_name")
 RANKS = ("rank", "ranking")
 REASONS = ("reason", "critique", "score_reason", "scores_reason")
 EARLIER = "Earlier in the conversation:"
-
-
-def guess(row: object) -> str:
-    """The name of the shape that a record seems to have."""
-    if not isinstance(row, dict):
-        return "assay"
-    replies = row.get("responses")
-    if isinstance(row.get("conversations"), list):
-        return "llava"
-    if "chosen" in row and "rejected" in row:
-        return "pairs"
-    if isinstance(row.get("data"), dict):
-        return "label-studio"
-    if isinstance(row.get("fields"), dict):
-        return "argilla"
-    if row.keys() <= SampleLine.model_fields.keys() and "prompt" in row and not _is_judged(replies):
-        return "assay"
-    return "mm-rlhf" if isinstance(replies, list | dict) else "columns"
 
 
 def read(shape: str, row: object, mapping: Mapping) -> Iterator[Row]:
@@ -62,12 +44,6 @@ def _assay(row: Row, mapping: Mapping) -> Iterator[Row]:
 
 def _columns(row: Row, mapping: Mapping) -> Iterator[Row]:
     yield columns.applied(row, mapping)
-
-
-def _is_judged(replies: Any) -> bool:
-    return not isinstance(replies, list) or any(
-        isinstance(each, dict) and each.keys() - {"model", "text"} for each in replies
-    )
 
 
 def medium(row: Row) -> Row:
@@ -278,13 +254,3 @@ SHAPES: dict[str, tuple[str, Callable[[Row, Mapping], Iterator[Row]]]] = {
     "argilla": (N_("Argilla export"), _argilla),
     "columns": (N_("A table with columns"), _columns),
 }
-
-
-def columns_of(shape: str, row: object) -> list[str]:
-    """The columns that a person may map; none for a shape that says itself what is what."""
-    inner = {"columns": row, "label-studio": _inner(row, "data"), "argilla": _inner(row, "fields")}.get(shape)
-    return [str(name) for name in inner] if isinstance(inner, dict) else []
-
-
-def _inner(row: object, name: str) -> object:
-    return row.get(name) if isinstance(row, dict) else None

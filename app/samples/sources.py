@@ -14,12 +14,12 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-import ijson
 import orjson
 
 from app.core import storage
 from app.core.errors import Invalid
 from app.core.language import gettext as _
+from app.samples.elements import Unreadable, elements_of
 
 LONGEST_LINE = 8 * 2**20
 ROWS_AT_ONCE = 64
@@ -27,6 +27,9 @@ ROWS_AT_ONCE = 64
 
 EMBEDDED = "embedded:"
 """How the name of a picture begins that a row carried within it."""
+
+LOOKED_AT = 200
+"""Records by which a file is judged before it is imported."""
 
 SHARDS = (".arrow", ".parquet")
 TABLES = (".jsonl", ".json", ".csv", ".tsv", *SHARDS)
@@ -65,14 +68,13 @@ def records(source: Path, aside: Path, skip: int = 0) -> Iterator[Entry]:
         number += count_of(part) if len(parts) > 1 else 0
 
 
-def first_of(source: Path, aside: Path) -> Any:
-    """The first record that reads well, of the first few hundred; None where there is none. Raises BadSource."""
-    for entry in islice(records(source, aside), 200):
+def first_few(source: Path, aside: Path) -> Iterator[Any]:
+    """Those of the first few hundred records that read well. Raises BadSource."""
+    for entry in islice(records(source, aside), LOOKED_AT):
         try:
-            return entry.value()
+            yield entry.value()
         except Invalid:
             continue
-    return None
 
 
 def find_source(root: Path) -> Path:
@@ -183,32 +185,13 @@ def _lines(part: Path) -> Iterator[Entry]:
 
 
 def _array(part: Path) -> Iterator[Entry]:
-    """The elements of the outermost array, or of the first array in an object."""
     with part.open("rb") as file:
-        prefix = "item" if _first_byte(file) == b"[" else _path_of_array(file, part)
-        file.seek(0)
+        file.seek(3 if file.read(3) == b"\xef\xbb\xbf" else 0)
         try:
-            for number, element in enumerate(ijson.items(file, prefix, use_float=True), 1):
+            for number, element in enumerate(elements_of(file, LONGEST_LINE), 1):
                 yield Entry(number, lambda element=element: element)  # type: ignore[misc]
-        except (ijson.JSONError, UnicodeDecodeError) as problem:
-            raise BadSource(_("This is not JSON: %(problem)s.", problem=str(problem)[:200]), part.name) from None
-
-
-def _first_byte(file: IO[bytes]) -> bytes:
-    while (byte := file.read(1)) and (byte.isspace() or byte in b"\xef\xbb\xbf"):
-        pass
-    return byte
-
-
-def _path_of_array(file: IO[bytes], part: Path) -> str:
-    file.seek(0)
-    try:
-        for prefix, event, _value in ijson.parse(file):
-            if event == "start_array":
-                return f"{prefix}.item"
-    except (ijson.JSONError, UnicodeDecodeError) as problem:
-        raise BadSource(_("This is not JSON: %(problem)s.", problem=str(problem)[:200]), part.name) from None
-    raise BadSource(_("The file holds no array of records."), part.name)
+        except Unreadable as problem:
+            raise BadSource(str(problem), part.name) from None
 
 
 def _separated(part: Path, separator: str) -> Iterator[Entry]:
@@ -249,7 +232,8 @@ def _columnar(part: Path, aside: Path, skip: int) -> Iterator[Entry]:
                     if number > skip:
                         yield Entry(number, lambda row=row: _without_bytes(row, aside), _weight(row))  # type: ignore[misc]
     except (pa.ArrowException, OSError, UnicodeDecodeError) as problem:  # the last: of a column's name
-        raise BadSource(_("The table is damaged (%(problem)s).", problem=str(problem)[:200]), part.name) from None
+        words = " ".join(str(problem).split())[:200]
+        raise BadSource(_("The table is damaged (%(problem)s).", problem=words), part.name) from None
 
 
 def _batches(part: Path) -> Iterator[Any]:

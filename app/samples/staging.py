@@ -90,17 +90,24 @@ def sweep(root: Path) -> None:
 
 def _keep_file(name: str, file: IO[bytes], folder: Path) -> None:
     ending = Path(name).suffix.lower()
+    check_begin(name, ending, file)
+    file.seek(0)
+    with (folder / f"records{ending}").open("wb") as out:
+        shutil.copyfileobj(file, out)
+
+
+def check_begin(name: str, ending: str, file: IO[bytes]) -> None:
+    """Whether a file begins as one of records with this ending does. Raises BadUpload."""
     file.seek(0)
     head = file.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n")
+    if not head:
+        raise BadUpload(_("The file is empty."), name[:200])
     if ending not in sources.TABLES or not _begins_well(ending, head):
         raise BadUpload(
             _("This is neither a file of records nor an archive that holds one."),
             name[:200],
             _("Records are read from .jsonl, .json, .csv, .tsv and .parquet, and from a datasets folder."),
         )
-    file.seek(0)
-    with (folder / f"records{ending}").open("wb") as out:
-        shutil.copyfileobj(file, out)
 
 
 def _begins_well(ending: str, head: bytes) -> bool:

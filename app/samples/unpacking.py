@@ -107,6 +107,8 @@ def _untar(file: IO[bytes], target: Path) -> None:
     except (*DAMAGE, tarfile.TarError, OSError) as problem:
         if isinstance(problem, OSError) and problem.errno:  # the system's, such as a full disk: not the archive's fault
             raise
+        if not number and isinstance(problem, tarfile.TarError):
+            raise BadUpload(_("What is packed here is no TAR: unpack it, or pack it as .zip."), "archive") from None
         raise BadUpload(_("The archive is damaged or encrypted (%(problem)s).", problem=problem), "archive") from None
 
 

@@ -46,6 +46,7 @@ async function send(file) {
 }
 
 async function begin(file) {
+  if (form.querySelector("button").disabled) return; // one is on its way
   bar.hidden = said.hidden = false;
   form.querySelector("button").disabled = true;
   try {
@@ -57,8 +58,19 @@ async function begin(file) {
 }
 
 form.addEventListener("submit", (event) => (event.preventDefault(), begin(input.files[0])));
-form.addEventListener("dragover", (event) => event.preventDefault());
-form.addEventListener("drop", (event) => {
-  event.preventDefault();
-  if (event.dataTransfer.files.length === 1) begin(event.dataTransfer.files[0]);
+// A file may be dropped anywhere on the page: beside the form, a browser would leave the page and show it.
+for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
+  document.addEventListener(kind, (event) => {
+    event.preventDefault();
+    form.classList.toggle("over", kind === "dragenter" || kind === "dragover");
+  });
+}
+document.addEventListener("drop", ({ dataTransfer: { files, items } }) => {
+  if (files.length === 1 && !items[0].webkitGetAsEntry?.()?.isDirectory) return begin(files[0]);
+  said.hidden = false;
+  said.textContent = _("One file at a time: pack a folder or several files as .zip or .tar.");
+});
+// Who comes back by the browser's own button finds the page as it was left.
+addEventListener("pageshow", ({ persisted }) => {
+  if (persisted) form.querySelector("button").disabled = !(bar.hidden = said.hidden = true);
 });

@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.core.errors import Invalid
-from app.samples import importing, mapping, shapes, sources, unpacking
+from app.samples import guessing, importing, mapping, shapes, sources, unpacking
 from app.samples.tables import Sample
 from tests import cast
 
@@ -45,7 +45,7 @@ ANYTHING = st.recursive(
 @given(row=st.dictionaries(st.sampled_from(WORDS), ANYTHING, max_size=8), shape=st.sampled_from(sorted(shapes.SHAPES)))
 def test_a_record_of_any_make_is_read_or_refused_by_name(row: dict[str, Any], shape: str) -> None:
     plan = importing.Plan(Path("/nowhere"), Path("/nowhere"), shape, mapping.guess([*row]))
-    for made_for in (shape, shapes.guess(row)):
+    for made_for in (shape, guessing.guess(row)):
         report = importing.Report()
         entry = sources.Entry(1, lambda: row)
         list(importing._read_all([entry], importing.Plan(plan.media, plan.aside, made_for, plan.mapping), report))
@@ -288,3 +288,22 @@ def test_the_records_of_an_upload_are_counted_in_bytes_before_it_begins(admin: T
         "/projects/streets/samples/uploads", json=asked, data=None, headers={"accept": "application/json"}
     )
     assert answer.status_code == 422 and answer.json()["where"], answer.text
+
+
+@pytest.mark.parametrize("head", [b"[", b'{"a":', b'[{"prompt": "What?"}, ', b'{"a": [1], "b": '])
+def test_a_thousand_arrays_within_one_another_are_refused_before_they_take_the_memory(
+    tmp_path: Path, head: bytes
+) -> None:
+    (tmp_path / "deep.json").write_bytes(head + b"[" * 100_000)
+    with pytest.raises(sources.BadSource, match="within one another"):
+        list(sources.records(tmp_path / "deep.json", tmp_path))
+
+
+def test_an_element_as_long_as_the_memory_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "LONGEST_LINE", 500_000)
+    rows = ['{"prompt": "good"}'] * 40_000  # together far longer than one may be
+    (tmp_path / "long.json").write_text("[" + ",".join([*rows, '"' + "a" * 1_000_000 + '"']) + "]")
+    found = sources.records(tmp_path / "long.json", tmp_path)
+    assert [next(found).value() for _ in rows[:39_000]] == [{"prompt": "good"}] * 39_000
+    with pytest.raises(sources.BadSource, match="longer than 500,000 bytes"):
+        list(found)

@@ -19,7 +19,7 @@ from app.annotations import bringing
 from app.annotations.tables import Annotation
 from app.core.errors import Invalid
 from app.projects.tables import Project
-from app.samples import imports, local, mapping, shapes, sources, unpacking
+from app.samples import guessing, imports, local, mapping, sources, unpacking
 from app.samples.local import Wish
 from app.samples.tables import Import, Sample
 from tests import cast
@@ -262,4 +262,41 @@ def test_a_mapping_is_guessed_once_a_column_and_wrong_cells_are_named() -> None:
     assert (found["response:Response A"], found["response:response_b"]) == ("A", "=model_b")
     with pytest.raises(Invalid, match="holds no text"):
         mapping.applied({"text": ["a"]}, {"prompt": "text"})
-    assert shapes.guess({"prompt": "?", "image": "a", "responses": []}) == "assay"
+    assert guessing.guess({"prompt": "?", "image": "a", "responses": []}) == "assay"
+
+
+def test_our_own_lines_need_no_responses_to_be_known_as_ours(session: Session, project: Project, folder: Path) -> None:
+    rows = [
+        {"prompt": "What?", "image": "short/cat.jpg"},
+        {"prompt": "How dangerous?", "image": "short/cat.jpg", "danger": "violence", "responses": []},
+        {"prompt": "Where?", "video": ["short/cat.jpg"]},
+    ]
+    (folder / "raw.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    row = bring(session, project, folder / "raw.jsonl")
+    assert (row.shape, row.added, row.faulty) == ("assay", 3, 0)
+    assert [each.domain for each in samples(session)] == ["image", "safety", "video"]
+
+
+def test_a_column_that_is_empty_in_the_first_row_is_a_column(session: Session, project: Project, folder: Path) -> None:
+    (folder / "t.csv").write_text(
+        "prompt,image,answer a,answer b\nWhat?,short/cat.jpg,one,\nWho?,short/cat.jpg,two,three"
+    )
+    row = bring(session, project, folder / "t.csv")
+    assert row.mapping == {"prompt": "prompt", "image": "image", "response:answer a": "a", "response:answer b": "b"}
+    assert [[reply.text for reply in each.responses] for each in samples(session)] == [["one"], ["two", "three"]]
+
+
+def test_a_file_of_something_else_is_refused_and_not_read_line_by_line(
+    session: Session, project: Project, folder: Path
+) -> None:
+    dana = cast.user(session, "dana")
+    for name, content in (
+        ("cut.zip", b"PK\x03\x04" + b"\x01\n" * 99),
+        ("words.txt", b"hello"),
+        ("empty.jsonl.gz", b""),
+    ):
+        (folder / name).write_bytes(content)
+        with pytest.raises(Invalid, match=r"neither a file of records|is empty"):
+            local.begin(session, project, dana, folder / name, Wish())
+    (folder / "lines").write_text(json.dumps({"prompt": "What?", "image": "short/cat.jpg"}))
+    assert bring(session, project, folder / "lines").added == 1
