@@ -13,6 +13,7 @@ from app.core import storage
 from app.core.language import N_
 from app.core.language import gettext as _
 from app.datasets import columnar, layouts, reading
+from app.datasets.folder import line_of
 from app.datasets.members import (
     Margins,
     cards,
@@ -71,14 +72,15 @@ def _format(kind: str) -> Format:
 
 
 def published(dataset: Dataset, margins: Margins) -> Iterator[Member]:
-    """dpo_pairs.jsonl with the published keys; media in folders that tell a sample's category, videos as folders."""
+    """The two published files with their keys; media in folders that tell a sample's category, videos as folders."""
     yield "dpo_pairs.jsonl", jsonl(dataset, lambda sample, pair: published_line(sample, pair, margins))
+    yield "data.jsonl", (line_of(judged_line(sample)) for sample in reading.samples(dataset.id))
     yield "held_out.txt", _held_out_ids(dataset)
     yield from cards(dataset)
     sent: set[str] = set()
     for sample in reading.samples(dataset.id):
         for name, path in zip(_published_media(sample), _media_paths(dataset, sample), strict=True):
-            if sample.pairs and name not in sent:
+            if name not in sent:
                 sent.add(name)
                 yield name, path
 
@@ -97,6 +99,25 @@ def published_line(sample: FrozenSample, pair: dict[str, str], margins: Margins)
     }
     margin = margins.get(key_of(pair))
     return line if margin is None else {**line, "ls_factor": margin}
+
+
+def judged_line(sample: FrozenSample) -> dict[str, Any]:
+    """One line of data.jsonl: what people said of a sample, in ties too. Scores are means where several said them."""
+    line = sample.line
+    replies = [
+        {
+            "model": each["model"] or f"annotator-{each['origin']}",
+            "text": each["text"],
+            "scores": {name: int(score) if score == int(score) else score for name, score in each["scores"].items()},
+            "rank": each["rank"],
+            "reason": each["critique"],
+        }
+        for each in line["responses"]
+    ]
+    about: dict[str, Any] = {
+        name: line[name] for name in ("domain", "danger", "question_type", "prompt") if name in line
+    }
+    return {"id": line["id"], **_medium(sample), **about, "responses": replies, "rank_reason": line["rank_reason"]}
 
 
 def _medium(sample: FrozenSample) -> dict[str, Any]:

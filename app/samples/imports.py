@@ -215,6 +215,9 @@ def _count(source: Path) -> int | None:
     """Lines or rows, where they can be counted without reading them one by one."""
     if source.suffix.lower() == ".jsonl" and source.is_file():
         with source.open("rb") as file:
-            return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b"")) or 1
+            lines, last = 0, b""
+            for block in iter(lambda: file.read(1 << 20), b""):
+                lines, last = lines + block.count(b"\n"), block
+            return lines + (not last.endswith(b"\n"))  # the last line may have no end of its own
     parts = sources.shards_of(source) if source.is_dir() else [source] if source.suffix == ".parquet" else []
     return sum(map(sources.count_of, parts)) or None

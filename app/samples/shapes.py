@@ -33,7 +33,7 @@ def read(shape: str, row: object, mapping: Mapping) -> Iterator[Row]:
         raise BadLine(_("This is no JSON object."), "line")
     try:
         yield from SHAPES[shape][1](row, mapping)
-    except (AttributeError, IndexError, KeyError, TypeError) as problem:
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError) as problem:
         # Strange records differ from their shape in more ways than could be asked for one by one.
         raise BadLine(_("The record is not built as this format is (%(problem)s).", problem=problem), "line") from None
 
@@ -108,17 +108,18 @@ def _judged_reply(reply: Any, place: int) -> Row:
         "rank": rank,
         "reason": str(_first(reply, REASONS) or ""),
         "scores": {
-            str(name).lower(): _whole(score, f"responses.{place}.scores.{name}")
+            str(name).lower(): int(score)
             for name, score in (scores or {}).items()
-            if score is not None
+            if score is not None and _is_whole(score, f"responses.{place}.scores.{name}")
         },
     }
 
 
-def _whole(score: Any, where: str) -> int:
-    if isinstance(score, bool) or not isinstance(score, int | float) or int(score) != score:
+def _is_whole(score: Any, where: str) -> bool:
+    """A mean between two levels is what several people said together: no one person's score is made of it."""
+    if isinstance(score, bool) or not isinstance(score, int | float):
         raise BadLine(_("A score is a whole number."), where)
-    return int(score)
+    return float(score).is_integer()
 
 
 def _first(row: Row, names: tuple[str, ...]) -> Any:

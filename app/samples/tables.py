@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.accounts.tables import User
-from app.core.db import Base, Id, Moment
+from app.core.db import Base, Id, Moment, now
 from app.core.language import N_
 from app.projects.tables import Project
 from app.samples.curating_tables import SetAside as SetAside  # these tables belong to this room too
@@ -145,6 +145,12 @@ class Import(Base):
     """Why it stopped for good, by a named error; empty where it went through."""
     project: Mapped[Project] = relationship()
     author: Mapped[User] = relationship()
+
+    @property
+    def silent(self) -> bool:
+        """Whether whoever has it has said nothing for longer than a batch of records should take."""
+        return self.heard_at is not None and self.heard_at < now() - dt.timedelta(seconds=20)
+
     __table_args__ = (
         sa.UniqueConstraint("token", "dry"),
         sa.Index("ix_imports_waiting", "id", postgresql_where=sa.text("ended_at IS NULL")),

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts.actions import sign_in
 from app.accounts.guard import COOKIE
+from app.core.html import ROOT
 from app.datasets.counting import Census
 from app.datasets.lines import Lines
 from app.samples.queries import Filters, matching
@@ -75,3 +76,10 @@ def test_an_annotator_who_chose_so_sees_a_veil_first(session: Session, address: 
     page.locator("[data-unveil]").click()
     veil.wait_for(state="detached")
     context.close()
+
+
+def test_no_thumbnail_anywhere_is_shown_without_asking_whether_it_is_veiled() -> None:
+    for page in sorted((ROOT / "templates").rglob("*.html")):
+        for number, line in enumerate(page.read_text().splitlines(), 1):
+            shown = "<img" in line and "size=thumb" in line
+            assert not shown or "user.veils" in line, f"{page.name}:{number} shows a thumbnail: veil it"
