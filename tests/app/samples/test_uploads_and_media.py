@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import json
 import os
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.annotations import bringing
+from app.core.db import now
 from app.samples import imports, staging
 from app.samples.tables import Import, Sample
 from tests import cast
@@ -72,6 +75,26 @@ def test_an_import_keeps_its_upload_from_being_swept(client: TestClient, session
     os.utime(folder, (1.0, 1.0))
     staging.sweep(folder.parent)
     assert not folder.exists()
+
+
+def test_an_import_is_found_again_while_it_goes_on_and_after_its_upload_is_gone(
+    client: TestClient, session: Session
+) -> None:
+    admin(client, session)
+    content = archive(**{"samples.jsonl": f"{LINE}\nbroken\n".encode(), "media/cat.jpg": cast.picture()})
+    sent = client.post("/projects/streets/samples/imports", files={"file": ("a.zip", content)}, follow_redirects=False)
+    address = sent.headers["location"]
+    client.post(f"{address}/confirmation", data={"shape": "assay"}, follow_redirects=False)
+    session.execute(sa.update(Import).values(heard_at=now() - dt.timedelta(seconds=30)))
+    session.commit()
+    assert "fallen silent" in client.get(address).text
+    session.execute(sa.update(Import).values(heard_at=None))
+    session.commit()
+    _work(session)
+    shutil.rmtree(Path(session.scalars(sa.select(Import.aside)).one()).parent)
+    listed = client.get("/projects/streets/samples/import").text
+    assert f'href="{address}">a.zip</a>' in listed
+    assert "1 line at fault" in client.get(address).text
 
 
 @pytest.mark.parametrize(
