@@ -64,3 +64,30 @@ def test_an_upload_survives_a_broken_connection_and_its_import_is_watched(
     imports.perform(session.scalars(sa.select(Import.id)).one(), bringing.keep)
     expect(page.locator("#import-state")).to_contain_text("Done", timeout=30_000)
     context.close()
+
+
+DROP = """(names) => {
+    const transfer = new DataTransfer();
+    for (const name of names) transfer.items.add(new File(['{"prompt": "Dropped?", "image": "a.jpg"}'], name));
+    for (const kind of ["dragenter", "dragover", "drop"])
+        document.querySelector("h1").dispatchEvent(
+            new DragEvent(kind, { dataTransfer: transfer, bubbles: true, cancelable: true }));
+}"""
+
+
+def test_a_file_may_be_dropped_anywhere_on_the_page(session: Session, browser: Browser, address: str) -> None:
+    alice = cast.user(session, "alice")
+    cast.project(session, alice)
+    secret = sign_in(session, alice.email, cast.PASSWORD)
+    session.commit()
+    context = browser.new_context()
+    context.add_cookies([{"name": COOKIE, "value": secret, "url": address}])
+    page = context.new_page()
+    page.goto(f"{address}/projects/streets/samples/import")
+    page.wait_for_load_state("load")
+    page.evaluate(DROP, ["one.jsonl", "two.jsonl"])
+    expect(page.get_by_role("status")).to_contain_text("One file at a time")
+    page.evaluate(DROP, ["one.jsonl"])
+    expect(page.get_by_role("heading", name="one.jsonl")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("There is no file “a.jpg” among the media.")).to_be_visible()
+    context.close()
