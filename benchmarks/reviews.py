@@ -88,7 +88,7 @@ def measured(many: int) -> dict[str, float]:
             ),
             "the next one by disagreement": lambda: looking.following(session, seat, disputed, half.annotation),
             "accepted ones, newest first": lambda: looking.lines(session, seat, Look("accepted", "newest")),
-            "how many are in each state": lambda: looking.counts(session, seat.project.id),
+            "how many are in each state": lambda: looking.counts(session, seat),
             "samples to adjudicate": lambda: adjudicating.cases(session, seat, False),
             "preview of new rules": lambda: sampling.preview(session, seat.project, rules),
             "counting a set to annotate again": lambda: choosing.outlook(session, seat, Chosen(domain="image")),

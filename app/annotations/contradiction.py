@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 
 from app.annotations.desk import Reply
-from app.annotations.tables import Annotation
+from app.annotations.tables import Annotation, Review, Revision
 from app.core.db import Session
 from app.projects.guard import Seat
 from app.samples import assessments
@@ -24,6 +24,10 @@ from app.samples.tables import Assessment, Offer
 
 STRONG = 0.75
 """From here on an annotation is marked: three to one against its average pair."""
+
+OPEN_AGAIN = ("return", "reannotate")
+"""Verdicts after which an annotation may be in its annotator's hands again: returned, or set aside, which can be
+undone."""
 
 
 class Contradiction(NamedTuple):
@@ -93,11 +97,18 @@ def _assessed(reply: Reply, each: Assessment, order: list[float]) -> Assessed:
 
 
 def is_told(seat: Seat) -> sa.ColumnElement[bool]:
-    """Whether the seat may read the model's opinion on an annotation's sample: not who may still be given it."""
+    """Whether the seat may read the model's opinion on an annotation's sample.
+
+    Not who may still be given the sample, nor who may still change what they said of it: a submission can be taken
+    back for a minute and revised until a reviewer has judged it, and one that was returned is to be made again.
+    """
     if "annotator" not in seat.roles:
         return sa.true()
-    own = aliased(Annotation)
-    return sa.exists().where(own.sample_id == Annotation.sample_id, own.user_id == seat.user.id)
+    own, said, newer = aliased(Annotation), aliased(Revision), aliased(Revision)
+    later = sa.exists().where(newer.annotation_id == said.annotation_id, newer.number > said.number)
+    settled = sa.and_(Review.reviewer_id.is_not(None), Review.verdict.not_in(OPEN_AGAIN))
+    mine = sa.and_(own.sample_id == Annotation.sample_id, own.user_id == seat.user.id)
+    return sa.exists().where(mine, said.annotation_id == own.id, ~later, Review.revision_id == said.id, settled)
 
 
 def expression(run_id: int | None = None) -> sa.ColumnElement[float]:
@@ -132,6 +143,11 @@ WHERE said.annotation_id = annotations.id AND one.place < two.place
 """
 
 
-def order_of(offered: Offer | None) -> Any:
-    """What `looking` orders by, most contradicted first; −1 where nothing is known."""
-    return sa.literal(-1.0) if offered is None else sa.func.coalesce(expression(offered.run_id), -1.0)
+def order_of(offered: Offer | None, seat: Seat) -> Any:
+    """What `looking` orders by, most contradicted first; −1 where nothing is known, or not to be known by the seat."""
+    return sa.literal(-1.0) if offered is None else told(seat, sa.func.coalesce(expression(offered.run_id), -1.0))
+
+
+def told(seat: Seat, value: Any) -> Any:
+    """A figure of the model's opinion as the seat may know it, also by the order of a list: −1 where it may not."""
+    return value if "annotator" not in seat.roles else sa.case((is_told(seat), value), else_=-1.0)

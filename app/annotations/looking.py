@@ -7,11 +7,12 @@ from typing import Any, Literal, NamedTuple
 from urllib.parse import urlencode
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import aliased, joinedload, selectinload
 
-from app.annotations.contradiction import STRONG, is_strong, is_told, order_of
+from app.annotations.contradiction import STRONG, is_strong, is_told, order_of, told
 from app.annotations.disagreement import level
-from app.annotations.selecting import NOTHING, is_flagged
+from app.annotations.selecting import BY_MODEL, NOTHING, is_flagged
 from app.annotations.tables import BY_RULE, STATES, Annotation, Disagreement, Review, Revision, Waiting
 from app.core.db import Session
 from app.core.language import N_
@@ -115,7 +116,7 @@ def lines(session: Session, seat: Seat, look: Look, after: Place | None = None, 
         .scalar_subquery()
     )
     offered = assessments.standing(session, seat.project.id)
-    value = _value(look.order, offered)
+    value = _value(look.order, offered, seat)
     query = _after(_looked_for(seat, look, offered), look.order, value, after)
     query = query.order_by(*_ordered(look.order, value)).limit(limit)
     whole = [
@@ -123,18 +124,19 @@ def lines(session: Session, seat: Seat, look: Look, after: Place | None = None, 
         joinedload(Annotation.sample).selectinload(Sample.media),
         selectinload(Annotation.revisions).joinedload(Revision.review),
     ]
-    columns = (Annotation, beside, Disagreement.value, order_of(offered), _unsure, is_told(seat), _why(look))
+    figures = (Disagreement.value, order_of(offered, seat), told(seat, _unsure))
+    columns = (Annotation, beside, *figures, is_told(seat), _why(look, seat))
     rows = session.execute(query.with_only_columns(*columns).options(*whole))
     return [
-        Line(each, many, apart, against, unsure, told, why, look.order)
-        for each, many, apart, against, unsure, told, why in rows
+        Line(each, many, apart, against, unsure, may_know, why, look.order)
+        for each, many, apart, against, unsure, may_know, why in rows
     ]
 
 
 def following(session: Session, seat: Seat, look: Look, annotation: Annotation) -> int | None:
     """The next one after an annotation that the seat may judge, going round to the start."""
     offered = assessments.standing(session, seat.project.id)
-    value = _value(look.order, offered)
+    value = _value(look.order, offered, seat)
     at = sa.select(value).select_from(Annotation).where(Annotation.id == annotation.id)
     own = session.scalar(_with_figures(at, offered))
     place = Place(-1.0 if own is None else own, annotation.id)
@@ -145,41 +147,55 @@ def following(session: Session, seat: Seat, look: Look, annotation: Annotation) 
     return ahead or session.scalar(query)
 
 
-def selected(session: Session, project_id: int) -> int:
+def selected(session: Session, seat: Seat) -> int:
     """How many annotations wait for a reviewer."""
-    query = sa.select(sa.func.count()).select_from(Waiting)
-    return session.scalar(query.where(Waiting.project_id == project_id, Waiting.why != NOTHING)) or 0
+    return session.scalar(_of_waiting(seat, sa.func.count().filter(_chosen(seat) != NOTHING))) or 0
 
 
-def why_waiting(session: Session, annotation: Annotation) -> list[str]:
+def why_waiting(session: Session, seat: Seat, annotation: Annotation) -> list[str]:
     """The rules that select an annotation for review; none where it has a verdict or is not selected."""
-    return session.scalar(sa.select(Waiting.why).where(Waiting.annotation_id == annotation.id)) or []
+    return session.scalar(_of_waiting(seat, _chosen(seat)).where(Waiting.annotation_id == annotation.id)) or []
 
 
-def counts(session: Session, project_id: int) -> dict[str, int]:
+def _of_waiting(seat: Seat, *columns: Any) -> sa.Select[*tuple[Any, ...]]:
+    query = sa.select(*columns).select_from(Waiting).where(Waiting.project_id == seat.project.id)
+    return query if "annotator" not in seat.roles else query.join(Annotation, Annotation.id == Waiting.annotation_id)
+
+
+def _chosen(seat: Seat) -> Any:
+    """The rules that select an annotation, as the seat may know them.
+
+    Without the one that goes by the reward model where its opinion is not for the seat: what waits by that rule alone
+    would give it away by waiting.
+    """
+    if "annotator" not in seat.roles:
+        return Waiting.why
+    others = Waiting.why.op("-", return_type=JSONB())(sa.cast(BY_MODEL, sa.Text))
+    return sa.case((is_told(seat), Waiting.why), else_=others)
+
+
+def counts(session: Session, seat: Seat) -> dict[str, int]:
     """State → how many annotations are in it."""
-    waiting, unselected = session.execute(
-        sa.select(sa.func.count().filter(Waiting.why != NOTHING), sa.func.count().filter(Waiting.why == NOTHING)).where(
-            Waiting.project_id == project_id
-        )
-    ).one()
+    chosen, many = _chosen(seat) != NOTHING, sa.func.count()
+    waiting, unselected = session.execute(_of_waiting(seat, many.filter(chosen), many.filter(~chosen))).one()
     by_rule = Review.reviewer_id.is_(None)
-    query = _decided(sa.select(Review.verdict, by_rule, sa.func.count()), project_id)
+    query = _decided(sa.select(Review.verdict, by_rule, many), seat.project.id)
     rows = session.execute(query.group_by(Review.verdict, by_rule))
     decided = {"by_rule" if rule else STATES[verdict].replace(" ", "_"): many for verdict, rule, many in rows}
     names = ["accepted", "by_rule", "corrected", "returned", "rejected", "adjudicated", "set_aside"]
     return {"waiting": waiting, "unselected": unselected, **{name: decided.get(name, 0) for name in names}}
 
 
-def _value(order: Order, offered: Offer | None) -> Any:
+def _value(order: Order, offered: Offer | None, seat: Seat) -> Any:
     """What an order goes by, the greatest first."""
-    return {"contradiction": order_of(offered), "uncertainty": _unsure}.get(order, _apart)
+    return {"contradiction": order_of(offered, seat), "uncertainty": told(seat, _unsure)}.get(order, _apart)
 
 
 def _looked_for(seat: Seat, look: Look, offered: Offer | None) -> sa.Select[*tuple[Any, ...]]:
     query: sa.Select[*tuple[Any, ...]] = sa.select(Annotation)
     if look.state in ("waiting", "unselected"):
-        chosen = Waiting.why != NOTHING if look.state == "waiting" else Waiting.why == NOTHING
+        why = _chosen(seat)
+        chosen = why != NOTHING if look.state == "waiting" else why == NOTHING
         query = query.join(Waiting, Waiting.annotation_id == Annotation.id)
         query = query.where(Waiting.project_id == seat.project.id, chosen)
     else:
@@ -220,14 +236,14 @@ def _narrowed(
     elif look.flag:
         query = query.where(is_flagged("" if look.flag == "any" else look.flag))
     if look.why and look.state == "waiting":
-        query = query.where(Waiting.why.contains([look.why]))
+        query = query.where(_chosen(seat).contains([look.why]))
     if look.above:
         query = query.where(Disagreement.value >= look.above)
     return query
 
 
-def _why(look: Look) -> Any:
-    return Waiting.why if look.state in ("waiting", "unselected") else NOTHING
+def _why(look: Look, seat: Seat) -> Any:
+    return _chosen(seat) if look.state in ("waiting", "unselected") else NOTHING
 
 
 def _ordered(order: Order, value: Any) -> list[Any]:

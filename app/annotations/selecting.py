@@ -20,6 +20,8 @@ from app.tasks.tables import Flag, Task
 
 NOTHING = sa.cast(sa.literal("[]", sa.Text), JSONB)
 DRAWN_OF = 2**24
+BY_MODEL = "contradicted"
+"""The rule that goes by the reward model's opinion."""
 NAMES = {
     "all": N_("everything is reviewed"),
     "newcomer": N_("a newcomer's"),
@@ -27,7 +29,7 @@ NAMES = {
     "disagreement": N_("disagreement"),
     "flagged": N_("flagged"),
     "gold": N_("failed gold"),
-    "contradicted": N_("against the reward model"),
+    BY_MODEL: N_("against the reward model"),
 }
 """The rules' names, as people read why something is in the queue."""
 
@@ -139,7 +141,7 @@ def selecting(rules: Rules) -> dict[str, sa.ColumnElement[bool]]:
     if rules.gold_failures:
         found["gold"] = sa.exists().where(GoldCheck.task_id == Annotation.task_id, ~GoldCheck.passed)
     if rules.contradiction_above is not None:
-        found["contradicted"] = sa.func.coalesce(contradiction.expression() > rules.contradiction_above, sa.false())
+        found[BY_MODEL] = sa.func.coalesce(contradiction.expression() > rules.contradiction_above, sa.false())
     return found
 
 

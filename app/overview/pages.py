@@ -86,7 +86,7 @@ def primary_action(session: Session, seat: Seat, counts: dict[str, int]) -> Prim
         return Primary(
             _("Annotate"), f"{at}/annotate", _("Judge the next sample's responses. Your work is saved as you go.")
         )
-    if "reviewer" in seat.roles and (waiting := queries.waiting_reviews(session, seat.project.id)):
+    if "reviewer" in seat.roles and (waiting := queries.waiting_reviews(session, seat)):
         return Primary(_("Review"), f"{at}/reviews", _("%(waiting)s annotations wait for a verdict.", waiting=waiting))
     if "researcher" in seat.roles and not counts["datasets"]:
         return Primary(

@@ -127,9 +127,9 @@ def _href(seat: Seat, subject: str) -> str | None:
     return f"/projects/{seat.project.slug}/{PLACES[kind]}/{number}"
 
 
-def waiting_reviews(session: Session, project_id: int) -> int:
+def waiting_reviews(session: Session, seat: Seat) -> int:
     """Annotations that the project's rules select for review and nobody has reviewed."""
-    return looking.selected(session, project_id)
+    return looking.selected(session, seat)
 
 
 def may_practise_first(session: Session, seat: Seat) -> bool:

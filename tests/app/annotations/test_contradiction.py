@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.accounts.tables import AuditEntry
-from app.annotations import applying, contradiction, looking, sampling
+from app.annotations import actions, applying, contradiction, looking, sampling
+from app.annotations.desk import replies
 from app.annotations.looking import Look
 from app.annotations.selecting import Rules
 from app.annotations.tables import Annotation
@@ -98,7 +99,7 @@ def test_a_rule_selects_what_the_model_contradicts_and_follows_the_offer(
 ) -> None:
     first, second, _third = judged
     applying.change_rules(session, rita.user, project, Rules(later_percent=0, contradiction_above=0.75))
-    assert looking.counts(session, project.id)["waiting"] == 0, "nothing is offered"
+    assert looking.counts(session, rita)["waiting"] == 0, "nothing is offered"
     assessments.offer(session, rita, 7, [*lines(first, 4.0, 3.0, 2.0, 1.0), *lines(second, 1.0, 2.0, 3.0, 4.0)])
     session.flush()
     applying.apply_again(session, rita.user, project)
@@ -113,7 +114,7 @@ def test_a_rule_selects_what_the_model_contradicts_and_follows_the_offer(
     assessments.withdraw(session, rita, 7)
     session.flush()
     applying.apply_again(session, rita.user, project)
-    assert looking.counts(session, project.id)["waiting"] == 0
+    assert looking.counts(session, rita)["waiting"] == 0
     assert looking.lines(session, rita, Look(flag=looking.MODEL)) == []
 
 
@@ -129,7 +130,7 @@ def test_what_the_model_contradicts_is_not_accepted_by_rule(session: Session, pr
     annotations = {each.sample_id: each for each in (desk.annotate(session, bob) for _ in range(3))}
     waiting = looking.lines(session, rita, Look())
     assert [line.annotation.id for line in waiting] == [annotations[samples[0].id].id], "as it is submitted"
-    assert looking.counts(session, project.id)["by_rule"] == 2
+    assert looking.counts(session, rita)["by_rule"] == 2
 
 
 def test_the_review_page_shows_rewards_and_critiques(
@@ -166,6 +167,56 @@ def test_who_may_still_annotate_a_sample_reads_no_opinion_on_it(
     assert looking.lines(session, both, Look(flag=looking.MODEL)) == []
     cast.sign_in(client, session, rita.user)
     assert "not shown" not in client.get(f"/projects/{project.slug}/reviews?order=contradiction").text
+
+
+def test_who_may_still_change_what_they_said_reads_no_opinion_on_it(
+    session: Session, project: Project, rita: Seat
+) -> None:
+    """One could submit anything, read the model's opinion, take the submission back and judge by it."""
+    both = cast.seat(session, cast.user(session, "cho"), project, "reviewer", "annotator")
+    own = desk.annotate(session, both)
+    assessments.offer(session, rita, 7, lines(own, 1.0, 2.0, 3.0, 4.0))
+    session.flush()
+    shown = replies(own.sample, own.order)
+
+    def reads() -> bool:
+        session.expire_all()
+        return contradiction.beside(session, both, own, shown) is not None
+
+    assert not reads(), "just submitted: it can be taken back for a minute, and revised"
+    actions.return_(session, rita, own.id, "Name the colours")
+    assert not reads(), "it is to be made again"
+    own = desk.annotate(session, both, rank_reason="With colours")
+    assert not reads(), "nobody has judged the second revision"
+    actions.accept(session, rita, own.id)
+    assert reads()
+
+
+def test_no_order_filter_or_count_tells_of_a_sample_that_one_may_still_annotate(
+    client: TestClient, session: Session, project: Project, rita: Seat, judged: list[Annotation]
+) -> None:
+    first, second, third = judged
+    both = cast.seat(session, cast.user(session, "cho"), project, "reviewer", "annotator")
+    applying.change_rules(session, rita.user, project, Rules(later_percent=0, contradiction_above=0.5))
+    given = [*lines(second, 4.0, 3.0, 2.0, 1.0), *lines(third, 1.0, 2.0, 3.0, 4.0)]
+    assessments.offer(session, rita, 7, given)
+    session.flush()
+    applying.apply_again(session, rita.user, project)
+    in_order = [first.id, second.id, third.id]
+    for state, seen in (("waiting", []), ("unselected", in_order)):
+        for order in ("oldest", "contradiction", "uncertainty"):
+            found = looking.lines(session, both, Look(state, order))  # type: ignore[arg-type]
+            assert [line.annotation.id for line in found] == seen, (state, order)
+            assert {(line.contradiction, line.uncertainty) for line in found} <= {(-1.0, -1.0)}
+            assert [why for line in found for why in line.why] == []
+    assert looking.lines(session, both, Look(why="contradicted")) == []
+    assert looking.selected(session, both) == looking.counts(session, both)["waiting"] == 0
+    assert looking.why_waiting(session, both, third) == []
+    assert looking.why_waiting(session, rita, third) == ["contradicted"]
+    assert looking.selected(session, rita) == looking.counts(session, rita)["waiting"] == 1
+    cast.sign_in(client, session, both.user)
+    page = client.get(f"/projects/{project.slug}/reviews/{third.id}").text
+    assert "against the reward model" not in page and "The reward model" not in page
 
 
 def test_one_offer_stands_and_the_log_says_whose(session: Session, rita: Seat, judged: list[Annotation]) -> None:

@@ -83,7 +83,7 @@ def test_a_list_of_each_state_holds_what_is_in_that_state(session: Session) -> N
         "accepted": [accepted.id], "returned": [returned.id], "rejected": [rejected.id], "corrected": [corrected.id],
         "waiting": [each.id for each in pairs[2]], "unselected": [], "by_rule": [],
     }  # fmt: skip
-    assert looking.counts(session, rosa.project.id) == {state: len(ids) for state, ids in by_state.items()} | {
+    assert looking.counts(session, rosa) == {state: len(ids) for state, ids in by_state.items()} | {
         "adjudicated": 0,
         "set_aside": 0,
     }

@@ -112,7 +112,7 @@ def test_the_queue_holds_what_waits_oldest_first_and_counts_every_state(session:
     rows = [desk.annotate(session, bob) for _ in range(3)]
     actions.accept(session, rosa, rows[0].id)
     assert [line.annotation.id for line in looking.lines(session, rosa, Look())] == [rows[1].id, rows[2].id]
-    assert looking.counts(session, project.id) | {"waiting": 2, "accepted": 1} == looking.counts(session, project.id)
+    assert looking.counts(session, rosa) | {"waiting": 2, "accepted": 1} == looking.counts(session, rosa)
     assert looking.following(session, rosa, Look(), rows[2]) == rows[1].id
     assert looking.lines(session, rosa, Look(annotator=rosa.user.id)) == []
 
