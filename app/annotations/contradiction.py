@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import combinations, product
+from itertools import combinations, groupby, product
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -75,6 +75,13 @@ class Second(NamedTuple):
     replies: list[Assessed]
     against: Contradiction | None
     uncertainty: float | None
+
+    @property
+    def order(self) -> str:
+        """The letters by reward, as a ranking is written: A > C = B."""
+        placed = sorted(self.replies, key=lambda each: (each.place, each.letter))
+        groups = [[each.letter for each in tied] for _place, tied in groupby(placed, key=lambda each: each.place)]
+        return " > ".join(" = ".join(letters) for letters in groups)
 
 
 def beside(session: Session, seat: Seat, annotation: Annotation, shown: Sequence[Reply]) -> Second | None:

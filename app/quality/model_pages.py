@@ -13,11 +13,11 @@ from app.core.db import Db, Session
 from app.core.html import page
 from app.core.language import N_
 from app.core.language import gettext as _
-from app.projects.guard import Seat
+from app.projects.guard import Overseer, Seat
 from app.quality import formulas, model_agreement, reports, sheets
 from app.quality.columns import Columns
 from app.quality.model_agreement import RANKING, Share, Votes
-from app.quality.seats import Taker, Watcher
+from app.quality.seats import Taker
 from app.samples import assessments
 from app.samples.tables import Offer
 
@@ -34,7 +34,7 @@ class Part(NamedTuple):
 
 
 @router.get("/reward-model")
-def model_page(request: Request, session: Db, seat: Watcher, by: By = "type") -> Response:
+def model_page(request: Request, session: Db, seat: Overseer, by: By = "type") -> Response:
     offered = assessments.standing(session, seat.project.id)
     whole, parts = _found(session, seat, offered, by)
     return page(

@@ -54,6 +54,8 @@ class Form:
     """What stands before every name where several forms are one."""
     instead: str = ""
     """The step of a chain whose place the run takes."""
+    of: int = 0
+    """A run that is read, where nothing else was chosen."""
     varied: tuple[tuple[str, str], ...] = (("", ""),) * VARIED_AT_MOST
     """A sweep's fields with their values as written."""
 
@@ -90,15 +92,15 @@ class Form:
         return next((each.what for each in self.faults() if each.where == name), "")
 
 
-def fresh(recipe: str, preset: str) -> Form:
-    """An empty form, or a preset's. Raises UnknownRecipe."""
+def fresh(recipe: str, preset: str, of: int = 0) -> Form:
+    """An empty form, or a preset's; `of` is a run that it shall read. Raises UnknownRecipe."""
     kind = planning.kind_of(recipe)
     if preset and preset not in recipes.PRESETS[recipe]:
         raise UnknownRecipe(
             _("%(title)s has no preset “%(preset)s”.", title=told(kind.title), preset=preset[:40]), "preset"
         )
     values = recipes.preset(recipe, preset) if preset else _defaults(recipe)
-    return Form(kind, "", values, {})
+    return Form(kind, "", values, {}, of=of)
 
 
 def like(run: Run, instead: int = 0) -> Form:
@@ -196,6 +198,8 @@ def with_choices(session: Session, seat: Seat, form: Form) -> Form:
         # Expanded critiques hold a run until someone has approved them: not chosen for a run that learns none.
         unasked = set() if form.values.get("critiques") == "expanded" else {"critiques"}
         inputs = {name: there[0].id for name, there in found.items() if there and name not in unasked}
+        read = [role.name for role in form.kind.roles if role.recipe]
+        inputs |= {name: form.of for name in read if form.of in [each.id for each in found[name]]}
     estimate = ""
     if (dataset_id := inputs.get("dataset")) in [each.id for each in found.get("dataset", [])]:
         estimate = estimate_of(session, seat, form, dataset_id or 0)

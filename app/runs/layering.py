@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-WIDTH, HEIGHT, ACROSS, DOWN, BEND = 148, 46, 28, 14, 10
+WIDTH, HEIGHT, ACROSS, DOWN, BEND = 148, 60, 28, 14, 10
 """Pixels: a node's width and height, the gaps between layers and within one, the height that a bend takes."""
 
 SWEEPS = 6

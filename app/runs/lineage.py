@@ -30,10 +30,10 @@ FITS = 18
 
 @dataclass(frozen=True)
 class Node:
-    """One thing of the graph: two lines in its box, its whole words, and where it leads."""
+    """One thing of the graph: a name of one or two lines in its box and one below, its whole words, where it leads."""
 
     key: Key
-    head: str
+    head: list[str]
     line: str
     words: str
     href: str
@@ -116,14 +116,15 @@ def _runs(session: Session, seat: Seat, ids: list[int]) -> list[Run]:
 def _origins(seat: Seat, kept: set[Key], datasets: Sequence[Dataset]) -> list[Node]:
     """Where all data come from; counted where one dataset alone is drawn."""
     at = f"/projects/{seat.project.slug}"
+    accepted = f"{at}/reviews?state=accepted"
     only = datasets[0].counts if len(datasets) == 1 else {}
     many, judged = only.get("samples"), only.get("annotations")
     samples = ngettext("%(num)s sample", "%(num)s samples", many) if many is not None else ""
     judgements = ngettext("%(num)s judgement", "%(num)s judgements", judged) if judged is not None else ""
     heads = {SAMPLES: _("Samples"), JUDGEMENTS: _("Judgements")}
     nodes = [
-        Node(SAMPLES, heads[SAMPLES], samples, _words(heads[SAMPLES], samples), f"{at}/samples"),
-        Node(JUDGEMENTS, heads[JUDGEMENTS], judgements, _words(heads[JUDGEMENTS], judgements), f"{at}/reviews"),
+        Node(SAMPLES, [heads[SAMPLES]], samples, _words(heads[SAMPLES], samples), f"{at}/samples"),
+        Node(JUDGEMENTS, [heads[JUDGEMENTS]], judgements, _words(heads[JUDGEMENTS], judgements), accepted),
     ]
     return [node for node in nodes if node.key in kept]
 
@@ -134,14 +135,17 @@ def _dataset_node(seat: Seat, dataset: Dataset, own: Key) -> Node:
     line = _("Dataset · %(pairs)s", pairs=pairs)
     key = _dataset_key(dataset.id)
     href = f"/projects/{seat.project.slug}/datasets/{dataset.id}"
-    return Node(key, fitted(name), fitted(line, FITS + 4), _words(name, line), href, key == own)
+    return Node(key, in_lines(name), fitted(line, FITS + 4), _words(name, line), href, key == own)
 
 
 def _run_node(seat: Seat, run: Run, own: Key) -> Node:
-    line = f"#{run.id} · {told(_state_of(run))} · {told(KINDS[run.recipe].title)}"
+    state, title = _state_of(run), told(KINDS[run.recipe].title)
+    # What is done is not said in the box: the others should be seen.
+    line = f"#{run.id} · {title}" if state == "done" else f"#{run.id} · {told(state)} · {title}"
+    words = _words(run.name, f"#{run.id} · {told(state)} · {title}")
     key = _run_key(run.id)
     href = f"/projects/{seat.project.slug}/runs/{run.id}"
-    return Node(key, fitted(run.name), fitted(line, FITS + 4), _words(run.name, line), href, key == own)
+    return Node(key, in_lines(run.name), fitted(line, FITS + 4), words, href, key == own)
 
 
 def _state_of(run: Run) -> str:
@@ -156,11 +160,27 @@ def _words(name: str, line: str) -> str:
     return f"{name}: {line}" if line else name
 
 
+def in_lines(text: str) -> list[str]:
+    """The text over one line or two, broken between words where that is possible; what is left over is cut."""
+    if fitted(text) == text:
+        return [text]
+    first = _fits(text, FITS)
+    space = text.rfind(" ", 1, first + 1)
+    place = space if space > first // 2 else first
+    return [text[:place].rstrip(), fitted(text[place:].lstrip())]
+
+
 def fitted(text: str, room: int = FITS) -> str:
-    """The text, cut where it would leave its box; a Chinese character is as wide as two letters."""
+    """The text, cut where it would leave its box."""
+    place = _fits(text, room)
+    return text if place == len(text) else text[: place - 1].rstrip() + "…"
+
+
+def _fits(text: str, room: int) -> int:
+    """How many of its letters fit; a Chinese character is as wide as two letters."""
     used = 0
     for place, letter in enumerate(text):
         used += 2 if east_asian_width(letter) in "WF" else 1
         if used > room:
-            return text[: place - 1].rstrip() + "…"
-    return text
+            return place
+    return len(text)

@@ -88,9 +88,11 @@ def new_page(
     preset: Line = "",
     like: Number = 0,
     instead: Number = 0,
+    of: Number = 0,
 ) -> Response:
+    """like, instead: an earlier run to begin from; of: a run that the new one shall read."""
     earlier = like or instead
-    form = forms.like(queries.run(session, seat, earlier), instead) if earlier else forms.fresh(recipe, preset)
+    form = forms.like(queries.run(session, seat, earlier), instead) if earlier else forms.fresh(recipe, preset, of)
     return _form(request, session, seat, form)
 
 

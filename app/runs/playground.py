@@ -209,7 +209,7 @@ def state_of(turn: Turn) -> str:
 
 
 def is_hidden(turn: Turn) -> bool:
-    """Whether the policies' names are kept from their judge."""
+    """Whether the policies' names, and what the reward model says of them, are kept from their judge."""
     return turn.blind and turn.vote is None and state_of(turn) in ("waiting", "answering", "done")
 
 
@@ -227,8 +227,14 @@ def place(session: Session, turn: Turn) -> str:
     return ngettext("%(num)s question is before yours.", "%(num)s questions are before yours.", many)
 
 
-def pieces(session: Session, turn_id: int, after: int = 0) -> list[Piece]:
-    return list(session.scalars(sa.select(Piece).where(Piece.turn_id == turn_id, Piece.id > after).order_by(Piece.id)))
+OPINIONS = ("critique", "judged")
+"""Pieces in which the reward model says what it makes of an answer: a blind judge reads them after the vote."""
+
+
+def pieces(session: Session, turn: Turn, after: int = 0) -> list[Piece]:
+    """What came of the turn, as its judge may know it by now."""
+    query = sa.select(Piece).where(Piece.turn_id == turn.id, Piece.id > after).order_by(Piece.id)
+    return list(session.scalars(query.where(Piece.kind.not_in(OPINIONS)) if is_hidden(turn) else query))
 
 
 def choices(session: Session, seat: Seat) -> dict[str, list[Checkpoint]]:

@@ -54,6 +54,14 @@ def _with(answer: Answer, kind: str, told: dict[str, Any]) -> Answer:
     return answer
 
 
+def preferred(found: dict[str, Answer]) -> str:
+    """The side that the reward model gives the higher score, "tie" for equal ones; empty unless both have one."""
+    left, right = (found[side].score for side in SIDES)
+    if left is None or right is None:
+        return ""
+    return "tie" if left == right else "left" if left > right else "right"
+
+
 def preferences(session: Session, project_id: int) -> list[Preference]:
     """The project's votes as preferences: of turns with a picture, whose answers say something, and not the same."""
     query = sa.select(Turn).join(Turn.vote).where(Turn.project_id == project_id, Turn.blob_sha256.is_not(None))

@@ -46,7 +46,7 @@ def _glance(turn_id: int, after: int) -> tuple[bytes, bytes, int, bool]:
         turn = session.get_one(Turn, turn_id)
         state = playground.state_of(turn)
         words = playground.place(session, turn) if state == "waiting" else ""
-        rows = playground.pieces(session, turn_id, after)
+        rows = playground.pieces(session, turn, after)
         events = b"".join(message(row.kind, row.payload, row.id) for row in rows)
         last = rows[-1].id if rows else after
         return events, message("state", {"state": state, "place": words}), last, turn.ended_at is not None

@@ -16,6 +16,8 @@ from app.projects.guard import Researcher, Seat
 from app.runs import failures, playground, playground_answers, playground_live, playground_pictures, playing, registry
 from app.runs.playground import Question
 from app.runs.playground_tables import Turn
+from app.runs.registry_tables import CURRENT
+from app.runs.tables import Checkpoint
 
 router = APIRouter(prefix="/playground")
 preferences.TELLERS.append(playground_answers.preferences)
@@ -34,9 +36,13 @@ def playground_page(
     like: Number = 0,
     text: Words = "",
     before: Number = 0,
+    policy: Number = 0,
 ) -> Response:
-    """A fresh form, an earlier question's, or the form as it stood when another picture was looked for."""
-    asked = _again(playground.turn_of(session, seat, like)) if like else _fresh(session, seat)
+    """A fresh form, an earlier question's, or the form as it stood when another picture was looked for.
+
+    policy: a checkpoint that shall be asked.
+    """
+    asked = _again(playground.turn_of(session, seat, like)) if like else _fresh(session, seat, policy)
     return _page(request, session, seat, _stood(request, asked), text=text, before=before)
 
 
@@ -55,15 +61,21 @@ def _number(text: str) -> int | None:
     return int(text) if text.isdecimal() and len(text) < 19 else None
 
 
-def _fresh(session: Session, seat: Seat) -> Question:
-    """The two newest policies, or the newest and its base; what is current goes first."""
+def _fresh(session: Session, seat: Seat, policy: int = 0) -> Question:
+    """The two newest policies, or the newest and its base; what is wished goes first, then what is promoted."""
     there = playground.choices(session, seat)
     first = {
-        kind: sorted(found, key=lambda each: (registry.standing_of(each) is None, -each.id))
+        kind: sorted(found, key=lambda each: (each.id != policy, _place(each), -each.id))
         for kind, found in there.items()
     }
     sides = [str(each.id) for each in first["policy"][:2]] + [playground.BASE] * 2
     return Question(left=sides[0], right=sides[1], reward=str(first["reward"][0].id) if first["reward"] else "")
+
+
+def _place(one: Checkpoint) -> int:
+    """What is current goes before candidates, and those before the others."""
+    promotion = registry.standing_of(one)
+    return 2 if promotion is None else 0 if promotion.standing == CURRENT else 1
 
 
 def _again(turn: Turn) -> Question:
@@ -137,11 +149,13 @@ def ask(
 @router.get(TURN)
 def turn_page(request: Request, session: Db, seat: Researcher, turn_id: TurnId) -> Response:
     turn = playground.turn_of(session, seat, turn_id)
-    state, pieces = playground.state_of(turn), playground.pieces(session, turn.id)
+    state, pieces = playground.state_of(turn), playground.pieces(session, turn)
+    answers = playground_answers.answers(pieces)
     context: dict[str, Any] = {
         "turn": turn,
         "state": state,
-        "answers": playground_answers.answers(pieces),
+        "answers": answers,
+        "preferred": playground_answers.preferred(answers),
         "last": pieces[-1].id if pieces else 0,
         "place": playground.place(session, turn) if state == "waiting" else "",
         "failure": failures.shown(turn.failure or ""),

@@ -183,7 +183,7 @@ GET    /projects/{slug}/quality/annotations.csv                    quality
 GET    /projects/{slug}/quality/progress.csv                       quality
 GET    /projects/{slug}/quality/progress-by-part.csv               quality
 GET    /projects/{slug}/quality/matrix.csv                         quality
-GET    /projects/{slug}/quality/reward-model                       quality
+GET    /projects/{slug}/quality/reward-model                       overseer
 GET    /projects/{slug}/quality/reward-model.csv                   quality
 GET    /projects/{slug}/quality/people                             quality
 GET    /projects/{slug}/quality/people.csv                         quality

@@ -73,7 +73,7 @@ def speaks(monkeypatch: pytest.MonkeyPatch, script: str) -> list[player.Player]:
 def again(story: stories.Story, turn: Turn) -> tuple[str, dict[str, playground_answers.Answer]]:
     story.session.expire_all()
     found = playground.turn_of(story.session, story.seat, turn.id)
-    return playground.state_of(found), playground_answers.answers(playground.pieces(story.session, turn.id))
+    return playground.state_of(found), playground_answers.answers(playground.pieces(story.session, found))
 
 
 def test_nothing_is_started_while_nobody_asks(story: stories.Story, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,6 +143,9 @@ def test_the_review_page_shows_rewards_and_critiques(
     session.commit()
     page = client.get(f"{at}/{judged[1].id}").text
     assert "The reward model's opinion" in page and "It contradicts this ranking strongly." in page
+    letters = dict(zip(judged[1].order, "ABCD", strict=True))
+    best_last = [letters[response.id] for response in judged[1].sample.responses]
+    assert f"In its order: {' &gt; '.join(reversed(best_last))}." in page
     assert "otherwise" in page and f"About {judged[1].sample.responses[0].id}" in page
     assert "The reward model" not in client.get(f"{at}/{judged[0].id}").text, "nothing was scored there"
     assert "unsure by" in page

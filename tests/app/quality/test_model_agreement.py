@@ -58,7 +58,7 @@ def test_the_page_shows_each_part_and_says_so_where_nothing_is_offered(
     assessments.offer(session, rosa, 3, [Line(each, float(-each), "") for each in ids])
     session.commit()
     page = client.get(f"{at}?by={by}").text
-    assert "12 pairs" in page and "100 %" in page
+    assert '<td class="number">12</td>' in page and "100 %" in page and "better than chance" in page
     table = client.get(f"{at}.csv?by={by}").text
     assert "all samples,ranking,1,1,1,12" in table
 
@@ -97,5 +97,24 @@ def test_agreement_is_told_apart_by_criterion_type_cluster_and_week(client: Test
     assert float(weeks["2026-03-09"][0]) == pytest.approx(6 / 18, abs=1e-4)
     page = client.get(f"{at}?by=week").text
     assert "annotations?since=2026-03-02&amp;until=2026-03-08" in page
+    assert page.count("week by week") == 4, "a chart for the ranking and for each criterion"
+    assert "2026-03-02: 100 %; 2026-03-09: 33 %" in page
+    assert "week by week" not in client.get(f"{at}?by=type").text
     told = [line.split(",")[:2] for line in client.get(f"{at}.csv?by=cluster").text.splitlines()]
     assert ["cats", "helpfulness"] in told and ["dogs", "ethics"] in told, "each criterion of each part"
+
+
+def test_a_researcher_who_may_offer_a_run_sees_what_it_is_worth_but_no_annotators_figures(
+    client: TestClient, session: Session
+) -> None:
+    project = desk.project(session, samples=1)
+    made = desk.annotate(session, desk.annotator(session, project))
+    rui = cast.seat(session, cast.user(session, "rui"), project, "researcher")
+    assessments.offer(session, rui, 3, [Line(each.id, float(each.id), "") for each in made.sample.responses])
+    session.commit()
+    cast.sign_in(client, session, rui.user)
+    at = f"/projects/{project.slug}/quality"
+    page = client.get(f"{at}/reward-model")
+    assert page.status_code == 200 and "Ranking" in page.text
+    assert f'href="{at}' not in page.text, "no link to where a researcher may not go"
+    assert client.get(f"{at}/people").status_code == 403

@@ -10,6 +10,7 @@ from pathlib import Path
 import fsspec
 import pytest
 import sqlalchemy as sa
+from lxml import html
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
@@ -341,3 +342,18 @@ def test_a_reviewer_looks_at_checkpoints_and_changes_none(story: stories.Story, 
     assert client.post(f"{at}/promotions", data={"standing": "current", "reason": "Mine"}).status_code == 403
     assert client.post(f"{at}/deletion", data={"reason": "Mine"}).status_code == 403
     assert client.get(f"{at}/download").status_code == 403
+
+
+def test_a_checkpoint_leads_to_what_one_does_with_it_and_the_list_says_who_and_why(
+    rita: TestClient, story: stories.Story
+) -> None:
+    wished, newest = (left_by(story, story.start(), "reward") for _ in range(2))
+    promote(story, wished, reason="It judges as we do")
+    page = html.fromstring(rita.get(f"{story.at}/checkpoints/{wished.id}").text)
+    (link,) = page.xpath("//a[contains(@href, 'recipe=score')]/@href")
+    form = html.fromstring(rita.get(link).text)
+    assert form.xpath("//select[@name='input-reward']/option[@selected]/@value") == [str(wished.run_id)]
+    other = html.fromstring(rita.get(f"{story.at}/new?recipe=score").text)
+    assert other.xpath("//select[@name='input-reward']/option[@selected]/@value") == [str(newest.run_id)]
+    assert rita.get(f"{story.at}/new?recipe=score&of={wished.run_id + 10**6}").status_code == 200
+    assert "It judges as we do" in rita.get(f"{story.at}/checkpoints").text

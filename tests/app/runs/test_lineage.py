@@ -77,6 +77,15 @@ def test_a_chinese_name_is_cut_by_its_width() -> None:
     assert lineage.fitted("eight le", 8) == "eight le"
 
 
+def test_a_long_name_takes_a_second_line_before_it_is_cut() -> None:
+    assert lineage.in_lines("Eighteen letters a") == ["Eighteen letters a"]
+    assert lineage.in_lines("Tiny policy aligned with MM-DPO") == ["Tiny policy", "aligned with MM-D…"]
+    assert lineage.in_lines("Tiny reward model from reasons") == ["Tiny reward model", "from reasons"]
+    assert lineage.in_lines("A" + "b" * 24) == ["A" + "b" * 17, "b" * 7]
+    assert lineage.in_lines("x " + "y" * 30) == ["x " + "y" * 16, "y" * 14]
+    assert lineage.in_lines("奖励模型评估策略对比基准模型") == ["奖励模型评估策略对", "比基准模型"]
+
+
 def test_a_runs_page_draws_the_whole_way_with_a_link_for_each_thing(story: stories.Story, client: TestClient) -> None:
     runs = whole_loop(story)
     stories.begin(story.session, "Otto", "Fields").start()
@@ -85,7 +94,7 @@ def test_a_runs_page_draws_the_whole_way_with_a_link_for_each_thing(story: stori
     page = html.fromstring(client.get(f"{story.at}/{runs['score'].id}").text)
     links = {link.get("href"): link for link in page.xpath("//figure[@class='lineage-graph']//a")}
     project = f"/projects/{story.project.slug}"
-    expected = [f"{project}/samples", f"{project}/reviews", f"{project}/datasets/{story.dataset.id}"]
+    expected = [f"{project}/samples", f"{project}/reviews?state=accepted", f"{project}/datasets/{story.dataset.id}"]
     assert set(links) == {*expected, *(f"{story.at}/{run.id}" for run in runs.values())}
     assert f"{story.at}/{unrelated.id}" not in links
     own = [href for href, link in links.items() if link.get("aria-current") == "page"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from lxml import html
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
@@ -15,8 +16,9 @@ from app.core import storage
 from app.core.db import now
 from app.core.errors import NotFound
 from app.datasets import export
-from app.runs import playground, playground_answers, playground_live, playing
+from app.runs import playground, playground_answers, playground_live, playing, registry
 from app.runs.playground import Question
+from app.runs.playground_answers import SIDES
 from app.runs.playground_tables import Piece, Turn
 from app.runs.refusals import ClaimLost
 from app.runs.tables import Checkpoint
@@ -70,6 +72,23 @@ def test_before_any_policy_the_page_leads_to_the_runs(client: TestClient, story:
     cast.sign_in(client, story.session, story.seat.user)
     text = client.get(f"{story.at}/playground").text
     assert "No policy yet" in text and f'href="{story.at}"' in text
+
+
+def test_the_form_begins_with_what_is_wished_then_current_then_a_candidate(client: TestClient, story: Story) -> None:
+    first, second, third = (left_by(story, "policy", f"policy {name}") for name in "abc")
+    cast.sign_in(client, story.session, story.seat.user)
+    at = f"{story.at}/playground"
+
+    def sides(asked: str = "") -> list[int]:
+        form = html.fromstring(client.get(at + asked).text)
+        return [int(form.xpath(f"//select[@name='{side}']/option[@selected]")[0].get("value")) for side in SIDES]
+
+    assert sides() == [third.id, second.id], "the newest"
+    registry.promote(story.session, story.seat, first.id, "current", "It is calm")
+    registry.promote(story.session, story.seat, second.id, "candidate", "It is new")
+    story.session.commit()
+    assert sides() == [first.id, second.id]
+    assert sides(f"?policy={third.id}") == [third.id, first.id]
 
 
 def test_without_a_worker_the_page_says_that_questions_wait(client: TestClient, story: Story) -> None:
@@ -167,7 +186,7 @@ def test_a_turn_whose_worker_went_silent_is_begun_again_and_the_first_one_writes
     with pytest.raises(ClaimLost):
         playing.write(story.session, first, [{"kind": "answer", "side": "left", "text": "cle"}])
     playing.write(story.session, second, [{"kind": "answer", "side": "left", "text": "A square."}])
-    assert playground_answers.answers(playground.pieces(story.session, turn.id))["left"].text == "A square."
+    assert playground_answers.answers(playground.pieces(story.session, turn))["left"].text == "A square."
 
 
 def test_words_of_one_look_are_kept_together_side_by_side(story: Story) -> None:
@@ -178,7 +197,7 @@ def test_words_of_one_look_are_kept_together_side_by_side(story: Story) -> None:
     playing.write(story.session, claim, words)
     rows = story.session.scalars(sa.select(Piece).order_by(Piece.id)).all()
     assert [row.payload for row in rows] == [{"side": "left", "text": "abc"}, {"side": "right", "text": "abc"}]
-    assert playground_answers.answers(playground.pieces(story.session, turn.id))["right"].text == "abc"
+    assert playground_answers.answers(playground.pieces(story.session, turn))["right"].text == "abc"
 
 
 def test_a_blind_question_names_its_policies_only_after_the_vote(client: TestClient, story: Story) -> None:
@@ -196,6 +215,38 @@ def test_a_blind_question_names_its_policies_only_after_the_vote(client: TestCli
     assert client.post(f"{at}/vote", data={"choice": "tie"}).status_code == 409
     tally = client.get(f"{story.at}/playground").text.split("What people preferred")[1]
     assert "first policy" in tally
+
+
+def judged(story: Story, turn: Turn, left: float, right: float) -> Turn:
+    """As if the reward model had judged both answers before the turn ended."""
+    for side, score in (("left", left), ("right", right)):
+        for kind, more in (("critique", {"text": f"Quite round, the {side}."}), ("judged", {"score": score})):
+            story.session.add(Piece(turn_id=turn.id, kind=kind, payload={"side": side, **more}))
+    story.session.commit()
+    return turn
+
+
+def test_a_blind_judge_reads_the_reward_models_opinion_only_after_the_vote(client: TestClient, story: Story) -> None:
+    """What is voted may become training data: it should not be the reward model's own opinion once more."""
+    reward = left_by(story, "reward", "a judge")
+    turn = judged(story, answered(story, asked(story, blind=True, reward=str(reward.id))), 1.25, 2.75)
+    cast.sign_in(client, story.session, story.seat.user)
+    at = f"{story.at}/playground/turns/{turn.id}"
+    for told in (client.get(at).text, client.get(f"{at}/events").text):
+        assert "A circle." in told
+        assert not any(word in told for word in ("Quite round", "1.25", "2.75", "The reward model", "event: judged"))
+    after = client.post(f"{at}/vote", data={"choice": "left"}).text
+    assert "Quite round, the left." in after and "The reward model prefers the right one, by 1.5" in after
+    assert "differs from you" in after
+    assert "Quite round" in client.get(f"{at}/events").text
+
+
+def test_who_is_not_blind_reads_the_opinion_at_once(client: TestClient, story: Story) -> None:
+    reward = left_by(story, "reward", "a judge")
+    turn = judged(story, answered(story, asked(story, reward=str(reward.id))), 2.0, 2.0)
+    cast.sign_in(client, story.session, story.seat.user)
+    text = client.get(f"{story.at}/playground/turns/{turn.id}").text
+    assert "Quite round, the left." in text and "gives both the same score" in text and "from you" not in text
 
 
 def test_the_sides_of_a_blind_question_are_drawn(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
