@@ -172,17 +172,19 @@ def export_dataset(
             "--format", help="mm-rlhf (dpo_pairs.jsonl), trl, llama-factory, ms-swift, parquet, hugging-face or folder."
         ),
     ] = "mm-rlhf",
+    margins: Annotated[int, typer.Option(help="Number of a score run of the dataset: its margins go along.")] = 0,
 ) -> None:
     """Write a frozen dataset with its media as a ZIP file."""
     from app.accounts.log import audit
     from app.datasets.export import write_zip
     from app.datasets.tables import Dataset
+    from app.runs.uses import margins_by
 
     with _transaction() as session:
         row = session.get(Dataset, dataset)
         if row is None:
             raise Refusal("There is no such dataset.", f"dataset {dataset}")
-        written = write_zip(row, kind, file)
+        written = write_zip(row, kind, file, margins_by(session, row, margins) if margins else None)
         audit(session, None, "dataset.exported", f"dataset {row.id}", row.project_id, format=kind)
     print(f"{file}: {written} pairs")
 

@@ -24,6 +24,9 @@ from ml.errors import BadImage
 LARGEST = 100_000_000
 """Pixels of the largest picture that is decoded at all; checked before decoding, since bombs are small files."""
 
+LONGEST = 200
+"""Times that a picture's long side may be its short one: beyond it processors that keep the form refuse it."""
+
 _PLUGINS = (JpegImagePlugin, PngImagePlugin, WebPImagePlugin, GifImagePlugin, BmpImagePlugin, TiffImagePlugin)
 """Imported, these are known to Pillow, which else imports all of its sixty at the first picture."""
 
@@ -73,9 +76,13 @@ def _opened(path: Path) -> Image.Image:
         raise BadImage(f"{_name(path)} is no picture of a known format ({', '.join(FORMATS)})") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise BadImage(f"{_name(path)} cannot be read: {error}") from None
-    if picture.width * picture.height > LARGEST:
+    width, height = picture.size
+    if width * height > LARGEST:
         picture.close()
-        raise BadImage(f"{_name(path)} has {picture.width} × {picture.height} pixels; at most {LARGEST} are decoded")
+        raise BadImage(f"{_name(path)} has {width} × {height} pixels; at most {LARGEST} are decoded")
+    if max(width, height) >= LONGEST * min(width, height):
+        picture.close()
+        raise BadImage(f"{_name(path)} is {width} × {height} pixels; a side is at most {LONGEST} times the other")
     return picture
 
 

@@ -76,7 +76,7 @@ class Question(NamedTuple):
     medium_id: int = 0
 
 
-def ask(session: Session, seat: Seat, asked: Question, picture: bytes = b"") -> Turn:
+def ask(session: Session, seat: Seat, asked: Question, picture: bytes | None = None) -> Turn:
     """A turn that waits for a worker. picture: an uploaded file, which goes before a chosen one.
 
     Raises BadQuestion, BadPolicies, TurnOpen, NotFound, and what an unreadable picture raises.
@@ -128,11 +128,13 @@ def _checkpoint(session: Session, seat: Seat, number: str, kind: str) -> Checkpo
     return found
 
 
-def _picture(session: Session, seat: Seat, medium_id: int, content: bytes) -> dict[str, Any]:
-    if len(content) > LARGEST_PICTURE:
-        most = LARGEST_PICTURE // 2**20
-        raise BadQuestion(_("The picture has more than %(most)s MiB.", most=most), "picture")
-    if content:
+def _picture(session: Session, seat: Seat, medium_id: int, content: bytes | None) -> dict[str, Any]:
+    if content is not None:
+        if not content:
+            raise BadQuestion(_("The file is empty."), "picture")
+        if len(content) > LARGEST_PICTURE:
+            most = LARGEST_PICTURE // 2**20
+            raise BadQuestion(_("The picture has more than %(most)s MiB.", most=most), "picture")
         kept = medium_of(read_picture(content, "picture"), "image")
         return {"blob_sha256": kept["blob_sha256"], "media_type": kept["media_type"]}
     if not medium_id:

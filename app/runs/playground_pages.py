@@ -136,7 +136,7 @@ def ask(
     picture: Annotated[UploadFile | None, File()] = None,
 ) -> Response:
     asked = Question(question, left, right, reward, blind, longest, medium)
-    content = picture.file.read(playground.LARGEST_PICTURE + 1) if picture and picture.filename else b""
+    content = picture.file.read(playground.LARGEST_PICTURE + 1) if picture and picture.filename else None
     try:
         turn = playground.ask(session, seat, asked, content)
     except (Invalid, playground.TurnOpen) as refusal:

@@ -124,6 +124,14 @@ def test_an_absurdly_large_picture_is_refused_before_it_is_decoded(tmp_path: Pat
         pictures.load(tmp_path / "bomb.png", 10_000)
 
 
+def test_a_picture_that_is_a_line_is_refused_by_name_before_a_model_is_loaded(tmp_path: Path) -> None:
+    Image.new("L", (5000, 25)).save(tmp_path / "line.png")
+    with pytest.raises(BadImage, match=r"line\.png is 5000 × 25 pixels"):
+        pictures.load(tmp_path / "line.png", 10_000)
+    Image.new("L", (4999, 25)).save(tmp_path / "strip.png")
+    pictures.load(tmp_path / "strip.png", 10_000)
+
+
 @pytest.mark.parametrize("content", [b"", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%!PS-Adobe-3.0 EPSF-3.0\n"])
 def test_what_is_no_picture_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.png").write_bytes(content)

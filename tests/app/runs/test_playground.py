@@ -116,6 +116,17 @@ def test_an_uploaded_picture_is_kept_without_metadata_and_shown_to_its_asker_alo
         playground.turn_of(story.session, other, turn.id)
 
 
+def test_an_empty_file_is_refused_and_not_taken_for_no_picture(client: TestClient, story: Story) -> None:
+    policy = left_by(story, "policy", "first policy")
+    cast.sign_in(client, story.session, story.seat.user)
+    form = {"question": "What is shown?", "left": policy.id, "right": "base", "longest": 64}
+    answer = client.post(f"{story.at}/playground/turns", data=form, files={"picture": ("a.jpg", b"")})
+    assert answer.status_code == 422 and "The file is empty." in answer.text
+    assert story.session.scalars(sa.select(Turn)).all() == []
+    chosen = client.post(f"{story.at}/playground/turns", data=form, files={"picture": ("", b"")})
+    assert "/playground/turns/" in str(chosen.url), "browsers send a nameless file where none was chosen"
+
+
 def test_a_picture_that_was_asked_about_is_not_collected(story: Story) -> None:
     kept = storage.put_blob(cast.picture())
     turn = asked(story)

@@ -12,8 +12,9 @@ from starlette.testclient import TestClient
 
 from app.core import storage
 from app.core.db import now
+from app.core.errors import NotFound
 from app.projects.guard import Seat
-from app.runs import live
+from app.runs import live, uses
 from app.runs.tables import Critique, Metric, Run
 from tests import cast
 from tests.app.runs import stories
@@ -198,6 +199,9 @@ def test_pairs_that_contradict_the_people_link_to_their_samples(story: stories.S
     assert f'href="/projects/{story.project.slug}/samples/1"' not in answer
     assert "-1.250" in answer
     assert "mcq" in answer
+    assert uses.margins_by(story.session, story.dataset, run.id)["s0", "r0-0", "r0-2"] == -1.25
+    with pytest.raises(NotFound):
+        uses.margins_by(story.session, story.dataset, reward.id)
     assert f'href="{story.at}/{reward.id}"' in answer, "lineage: what it reads"
     assert f'href="{story.at}/{run.id}"' in rita.get(f"{story.at}/{reward.id}").text, "lineage: who reads it"
 
