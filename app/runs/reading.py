@@ -124,8 +124,12 @@ def outputs(run: Run, limit: int = 40) -> list[dict[str, Any]]:
     return list(read_jsonl(storage.run_folder(run.id) / "output" / "outputs.jsonl", limit))
 
 
-def contradicted(run: Run) -> list[dict[str, Any]]:
-    """Pairs in which the reward model prefers what people rejected, the clearest first."""
+def scored(run: Run) -> list[dict[str, Any]]:
+    """A score run's pairs that have a margin."""
     rows = read_jsonl(storage.run_folder(run.id) / "output" / "margins.jsonl")
-    wrong = [row for row in rows if row["margin"] is not None and row["margin"] <= 0]
-    return sorted(wrong, key=lambda row: row["margin"])[:MOST]
+    return [row for row in rows if row["margin"] is not None]
+
+
+def contradicted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Scored pairs in which the reward model prefers what people rejected, the clearest first."""
+    return sorted((row for row in rows if row["margin"] <= 0), key=lambda row: row["margin"])[:MOST]

@@ -10,6 +10,7 @@ from app.core.db import Session
 from app.core.language import N_
 from app.core.language import gettext as _
 from app.runs import clustering, queries, reading, responding
+from app.runs.spread import spread
 from app.runs.tables import Run
 
 LABELS = {
@@ -62,6 +63,7 @@ def shown(session: Session, run: Run, after: int) -> dict[str, Any]:
         "outputs": [],
         "wins": {},
         "contradicted": [],
+        "spread": None,
         "critiques": [],
         "answers": {},
         "more": None,
@@ -81,6 +83,10 @@ def shown(session: Session, run: Run, after: int) -> dict[str, Any]:
     found["tables"] = tables_of(run, evaluation)
     if run.recipe == "evaluate":
         return found | {"wins": evaluation.get("wins", {}), "outputs": reading.outputs(run)}
+    if run.recipe == "score":
+        rows = reading.scored(run)
+        drawn = spread([row["margin"] for row in rows])
+        return found | {"contradicted": reading.contradicted(rows), "spread": drawn}
     return found | {"contradicted": contradicted(run, evaluation)}
 
 
@@ -119,9 +125,7 @@ def dataset_of(run: Run) -> int:
 
 
 def contradicted(run: Run, evaluation: dict[str, Any]) -> list[dict[str, Any]]:
-    """Pairs in which the reward model contradicts the people."""
-    if run.recipe == "score":
-        return reading.contradicted(run)
+    """Pairs in which the reward model that was trained contradicts the people."""
     if run.recipe != "reward":
         return []
     first: dict[str, Any] = next(iter(evaluation.values()), {})
