@@ -8,7 +8,7 @@ import orjson
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import Response
 
-from app.annotations import adjudicating, comparison, desk, queries, rules
+from app.annotations import adjudicating, comparison, contradiction, desk, queries, rules
 from app.annotations.consensus import consensus
 from app.annotations.looking import Place
 from app.annotations.refusals import BadReview
@@ -66,6 +66,7 @@ def case(request: Request, session: Db, seat: Overseer, sample_id: int) -> Respo
         decided_ranking=desk.words_of_ranking(decision.content["ranking"], shown) if decision else "",
         later=decision is not None and sorted(decision.revisions) != sorted(each.latest.id for each in annotations),
         shown=shown,
+        second=contradiction.of_sample(session, seat, sample_id, shown),
         models={str(response.id): response.model for response in sample.responses},
         media=desk.viewer_items(seat, sample.media),
         is_video=any(medium.kind == "frame" for medium in sample.media),

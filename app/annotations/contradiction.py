@@ -85,18 +85,26 @@ class Second(NamedTuple):
 
 
 def beside(session: Session, seat: Seat, annotation: Annotation, shown: Sequence[Reply]) -> Second | None:
-    """None where nothing is offered, or where the seat may still be given the sample to annotate."""
+    """None where nothing is offered, or where the seat may not be told yet."""
+    found = of_sample(session, seat, annotation.sample_id, shown)
+    if found is None:
+        return None
+    letters = {reply.letter: reply.id for reply in shown}
+    rewards = {letters[each.letter]: each.reward for each in found.replies}
+    return found._replace(against=of(annotation.latest.content["ranking"], rewards))
+
+
+def of_sample(session: Session, seat: Seat, sample_id: int, shown: Sequence[Reply]) -> Second | None:
+    """What the model says of a judged sample, against nobody's ranking."""
     offered = assessments.standing(session, seat.project.id)
-    found = assessments.of_sample(session, offered, annotation.sample_id)
-    may_read = sa.select(is_told(seat)).select_from(Annotation).where(Annotation.id == annotation.id)
+    found = assessments.of_sample(session, offered, sample_id)
+    may_read = sa.select(is_told(seat)).select_from(Annotation).where(Annotation.sample_id == sample_id).limit(1)
     if offered is None or not found or not session.scalar(may_read):
         return None
     given = {str(response): each for response, each in found.items()}
-    rewards = {response: each.reward for response, each in given.items()}
-    order = sorted((rewards[reply.id] for reply in shown if reply.id in rewards), reverse=True)
+    order = sorted((given[reply.id].reward for reply in shown if reply.id in given), reverse=True)
     replies = [_assessed(reply, given[reply.id], order) for reply in shown if reply.id in given]
-    unsure = assessments.uncertainty(session, offered, annotation.sample_id)
-    return Second(offered.run_id, replies, of(annotation.latest.content["ranking"], rewards), unsure)
+    return Second(offered.run_id, replies, None, assessments.uncertainty(session, offered, sample_id))
 
 
 def _assessed(reply: Reply, each: Assessment, order: list[float]) -> Assessed:

@@ -222,6 +222,21 @@ def test_no_order_filter_or_count_tells_of_a_sample_that_one_may_still_annotate(
     assert "against the reward model" not in page and "The reward model" not in page
 
 
+def test_who_decides_over_a_sample_may_open_the_models_opinion_on_it(
+    client: TestClient, session: Session, rita: Seat, judged: list[Annotation]
+) -> None:
+    assessments.offer(session, rita, 7, lines(judged[0], 1.0, 4.0, 2.0, 2.0))
+    session.commit()
+    at = f"/projects/{rita.project.slug}/samples/{judged[0].sample_id}/adjudication"
+    cast.sign_in(client, session, rita.user)
+    page = client.get(at).text
+    assert "<summary>The reward model&#39;s opinion" in page or "<summary>The reward model's opinion" in page
+    assert "In its order: B &gt; C = D &gt; A." in page and "otherwise" not in page
+    both = cast.seat(session, cast.user(session, "cho"), rita.project, "reviewer", "annotator")
+    cast.sign_in(client, session, both.user)
+    assert "The reward model" not in client.get(at).text
+
+
 def test_one_offer_stands_and_the_log_says_whose(session: Session, rita: Seat, judged: list[Annotation]) -> None:
     assessments.offer(session, rita, 7, lines(judged[0], 1.0, 2.0, 3.0, 4.0))
     assessments.offer(session, rita, 8, lines(judged[0], 4.0, 3.0, 2.0, 1.0))
