@@ -183,8 +183,15 @@ def _deletion(
 ) -> Response:
     one = registry.checkpoint(session, seat, checkpoint_id)
     users = discarding.users_of(session, one)
-    obstacle = discarding.obstacle(one, users)
-    context = {"users": users, "obstacle": obstacle, "freed": discarding.freed_by(one), "refusal": refusal}
+    questions = discarding.questions_of(session, one)
+    obstacle = discarding.obstacle(one, users, questions)
+    context = {
+        "users": users,
+        "questions": questions,
+        "obstacle": obstacle,
+        "freed": discarding.freed_by(one),
+        "refusal": refusal,
+    }
     status = refusal.status if refusal else 200
     return page(request, "runs/checkpoint_deletion.html", status, checkpoint=one, **context, **_words())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import joinedload, selectinload
@@ -17,6 +18,7 @@ from app.core.language import N_
 from app.core.language import gettext as _
 from app.projects.guard import Seat
 from app.runs import kinds, queries, registry
+from app.runs.playground_tables import Turn
 from app.runs.refusals import CheckpointInUse, CheckpointIsCurrent
 from app.runs.registry_tables import CURRENT, CheckpointDeletion
 from app.runs.tables import Checkpoint, Run, RunInput
@@ -60,6 +62,20 @@ def _begun_from(session: Session, one: Checkpoint) -> list[Run]:
     return list(session.scalars(query.where(Run.id.in_(ids))))
 
 
+class Questions(NamedTuple):
+    """Those of the playground that were put to a checkpoint or judged by it; `open`: those not answered yet."""
+
+    asked: int
+    open: int
+
+
+def questions_of(session: Session, one: Checkpoint) -> Questions:
+    many = sa.func.count()
+    query = sa.select(many, many.filter(Turn.ended_at.is_(None))).select_from(Turn)
+    mine = sa.or_(Turn.left_id == one.id, Turn.right_id == one.id, Turn.reward_id == one.id)
+    return Questions(*session.execute(query.where(mine)).one())
+
+
 def _stands_on_it(run: Run) -> bool:
     """Whether the run's own checkpoint is there and no more than an adapter over its base."""
     return any(each.deletion is None and (registry.folder_of(each) / ADAPTER).is_file() for each in run.checkpoints)
@@ -77,7 +93,7 @@ def _folders(one: Checkpoint) -> list[Path]:
     return [storage.run_folder(one.run_id) / name for name in WEIGHTS]
 
 
-def obstacle(one: Checkpoint, users: list[User]) -> CheckpointInUse | CheckpointIsCurrent | None:
+def obstacle(one: Checkpoint, users: list[User], questions: Questions) -> CheckpointInUse | CheckpointIsCurrent | None:
     """Why the checkpoint may not be deleted now, if it may not."""
     where = f"checkpoint {one.id}"
     promotion = registry.standing_of(one)
@@ -85,6 +101,8 @@ def obstacle(one: Checkpoint, users: list[User]) -> CheckpointInUse | Checkpoint
         return CheckpointIsCurrent(_("This is the project's current checkpoint of its kind."), where)
     if any(push.ended_at is None for push in one.pushes):
         return CheckpointInUse(_("It is being pushed elsewhere."), where)
+    if questions.open:
+        return CheckpointInUse(_("It is answering a question of the playground."), where)
     if needing := [user.run for user in users if user.needs]:
         names = ", ".join(f"#{run.id} {run.name}" for run in needing[:5])
         return CheckpointInUse(_("It is needed by %(runs)s.", runs=names), where)
@@ -98,7 +116,7 @@ def delete(session: Session, seat: Seat, checkpoint_id: int, reason: str) -> Non
     """
     reason = registry.checked_reason(reason)
     one = registry.held(session, seat, checkpoint_id)
-    if refusal := obstacle(one, users_of(session, one)):
+    if refusal := obstacle(one, users_of(session, one), questions_of(session, one)):
         raise refusal
     if registry.standing_of(one):
         registry.withdraw(session, seat, checkpoint_id, reason)

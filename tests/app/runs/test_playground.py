@@ -16,11 +16,11 @@ from app.core import storage
 from app.core.db import now
 from app.core.errors import NotFound
 from app.datasets import export
-from app.runs import playground, playground_answers, playground_live, playing, registry
+from app.runs import discarding, playground, playground_answers, playground_live, playing, registry
 from app.runs.playground import Question
 from app.runs.playground_answers import SIDES
 from app.runs.playground_tables import Piece, Turn
-from app.runs.refusals import ClaimLost
+from app.runs.refusals import CheckpointInUse, ClaimLost
 from app.runs.tables import Checkpoint
 from app.runs.worker_tables import Worker
 from app.samples import collecting
@@ -250,6 +250,24 @@ def test_a_blind_judge_reads_the_reward_models_opinion_only_after_the_vote(clien
     assert "Quite round, the left." in after and "The reward model prefers the right one, by 1.5" in after
     assert "differs from you" in after
     assert "Quite round" in client.get(f"{at}/events").text
+
+
+def test_weights_stay_while_a_question_waits_for_them_and_questions_are_named_before_they_go(
+    client: TestClient, story: Story
+) -> None:
+    reward = left_by(story, "reward", "a judge")
+    turn = asked(story, reward=str(reward.id))
+    cast.sign_in(client, story.session, story.seat.user)
+    at = f"{story.at}/checkpoints/{reward.id}/deletion"
+    assert "It is answering a question of the playground." in client.get(at).text
+    with pytest.raises(CheckpointInUse):
+        discarding.delete(story.session, story.seat, reward.id, "No more room")
+    story.session.rollback()
+    answered(story, turn)
+    assert "1 question of the playground was put to it or judged by it." in client.get(at).text
+    discarding.delete(story.session, story.seat, reward.id, "No more room")
+    story.session.commit()
+    assert "A circle." in client.get(f"{story.at}/playground/turns/{turn.id}").text
 
 
 def test_who_is_not_blind_reads_the_opinion_at_once(client: TestClient, story: Story) -> None:
