@@ -80,7 +80,8 @@ def test_two_policies_answer_side_by_side_are_judged_and_one_is_preferred_blindl
         left = page.locator("[data-side=left]")
         expect(page.get_by_role("status")).to_contain_text("Which is better?", timeout=120_000)
         expect(left.locator("[data-text=answer]")).not_to_be_empty()
-        expect(left.locator("[data-score]")).not_to_have_text("–")
+        expect(left).to_contain_text("What strict judge makes of it is shown once you have voted.")
+        expect(left.locator("[data-score]")).to_have_count(0)
         expect(page.locator("main")).not_to_contain_text("plain policy")
         page.keyboard.press("2")
         expect(page.get_by_role("button", name="Right is better")).to_be_focused()
@@ -88,6 +89,8 @@ def test_two_policies_answer_side_by_side_are_judged_and_one_is_preferred_blindl
         page.get_by_role("button", name="Right is better").click()
         expect(page.locator("[data-side=right]")).to_contain_text("preferred")
         expect(page.locator("main")).to_contain_text("plain policy")
+        expect(left.locator("[data-score]")).not_to_have_text("–")
+        expect(page.locator("main")).to_contain_text("The reward model")
     finally:
         done.set()
         work.join()
