@@ -5,10 +5,20 @@ import { _ } from "./words.js";
 const SERIES = 8;
 const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 // A learning rate is far below what a locale's three decimals show. On a logarithmic axis only some ticks have words.
-const tickWords = (tick) => (tick === null ? "" : Math.abs(tick) >= 1 ? tick.toLocaleString("en") : String(Number(tick.toPrecision(3))));
+const small = (tick) => (tick !== 0 && Math.abs(tick) < 1e-4 ? Number(tick.toPrecision(3)).toExponential() : String(Number(tick.toPrecision(3))));
+const tickWords = (tick) => (tick === null ? "" : Math.abs(tick) >= 1 ? tick.toLocaleString("en") : small(tick));
 const figures = (value) => (value == null ? "–" : Number(value).toPrecision(4));
 
-function options(element, { series, height, x, log }) {
+const TIMES = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 43200, 86400, 172800, 604800];
+const pad = (number) => String(number).padStart(2, "0");
+// 75 → 1:15; 3675 → 1:01:15.
+function clock(seconds) {
+  const whole = Math.round(seconds);
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  return hours ? `${hours}:${pad(minutes)}:${pad(whole % 60)}` : `${minutes}:${pad(whole % 60)}`;
+}
+
+function options(element, { series, height, x, log, elapsed, together }) {
   const line = { stroke: token("line"), width: 1 };
   const axis = { stroke: token("muted"), grid: line, ticks: { show: false }, font: `12px ${token("font")}` };
   const drawn = series.map((each, place) => ({
@@ -24,24 +34,25 @@ function options(element, { series, height, x, log }) {
     width: element.clientWidth || 400,
     height,
     scales: { x: { time: false }, y: { distr: log ? 3 : 1 } },
-    series: [{ label: x }, ...drawn],
-    axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map(tickWords) }],
-    cursor: { points: { size: 7 } },
+    series: [{ label: x, ...(elapsed && { value: (_, value) => (value == null ? "–" : clock(value)) }) }, ...drawn],
+    axes: [elapsed ? { ...axis, incrs: TIMES, values: (_, ticks) => ticks.map(clock) } : axis, { ...axis, size: 64, values: (_, ticks) => ticks.map(tickWords) }],
+    cursor: { points: { size: 7 }, ...(together && { sync: { key: together, setSeries: false } }) },
   };
 }
 
 /**
  * Draw curves in `element`. `series` is a list of {label, values, dashed, points, faint, colour}; values and `steps` have one length, and a null is a gap.
+ * Charts of one name in `together` share cursor and zoom; with `elapsed` the steps are seconds, written as a clock.
  * With `log` the vertical axis is logarithmic; callers leave out what is not above 0. Dragging zooms, a double click shows all; new data keep a zoom.
  * Returns {setData(steps, columns), append(step, values), destroy()}.
  */
-export function lineChart(element, { series, steps = [], height = 220, x = _("step"), log = false }) {
+export function lineChart(element, { series, steps = [], height = 220, x = _("step"), log = false, elapsed = false, together = "" }) {
   let data = [steps, ...series.map((each) => each.values ?? [])];
   let plot;
 
   function draw() {
     plot?.destroy();
-    plot = new uPlot(options(element, { series, height, x, log }), data, element);
+    plot = new uPlot(options(element, { series, height, x, log, elapsed, together }), data, element);
   }
 
   const zoomed = () => plot.scales.x.min > data[0][0] || plot.scales.x.max < data[0].at(-1);

@@ -3,37 +3,46 @@ import { lineChart } from "./chart.js";
 import { smoothed } from "./smoothing.js";
 import { _ } from "./words.js";
 
+// In the order in which they stand on the page: first what is learnt, then how, then at what cost.
 const FAMILIES = [
+  [_("Loss"), (name) => name.includes("loss")],
+  [_("Accuracy"), (name) => /^acc|accuracy|win_rate/.test(name)],
+  [_("Mean squared distance to the centre"), (name) => name === "inertia"],
+  [_("Margins and rewards"), (name) => /margin|reward/.test(name)],
+  ["β", (name) => name.startsWith("beta")],
+  [_("Learning rate"), (name) => name === "lr"],
+  [_("Gradient norm"), (name) => name === "grad_norm"],
+  [_("Other"), () => false],
   [_("Speed, tokens a second"), (name) => name.startsWith("tokens")],
   [_("Speed, samples a second"), (name) => name.startsWith("samples_per")],
   [_("Speed, pictures a second"), (name) => name === "vectors_per_second"],
-  [_("Mean squared distance to the centre"), (name) => name === "inertia"],
   [_("Memory, GiB"), (name) => name.startsWith("memory")],
   [_("Share of padding"), (name) => name === "padding_share"],
-  [_("Learning rate"), (name) => name === "lr"],
-  [_("Gradient norm"), (name) => name === "grad_norm"],
-  ["β", (name) => name.startsWith("beta")],
-  [_("Accuracy"), (name) => /^acc|accuracy|win_rate/.test(name)],
-  [_("Loss"), (name) => name.includes("loss")],
-  [_("Margins and rewards"), (name) => /margin|reward/.test(name)],
 ];
 const HELD_OUT = _(", held-out");
 const FEW = 60; // points that are drawn as such: an evaluation may be a single one
 
-const familyOf = (name) => FAMILIES.find(([, fits]) => fits(name))?.[0] ?? _("Other");
+const OTHER = FAMILIES.findIndex(([title]) => title === _("Other"));
+const familyOf = (name) => {
+  const found = FAMILIES.findIndex(([, fits]) => fits(name));
+  return found < 0 ? OTHER : found;
+};
 
 class Figure {
-  constructor(title, place) {
+  constructor(family, place) {
     this.series = new Map(); // label → Map(step → {at, value})
     this.element = document.createElement("figure");
     this.element.className = "curve";
     const caption = document.createElement("figcaption");
-    caption.textContent = title;
+    caption.textContent = FAMILIES[family][0];
     this.box = document.createElement("div");
     this.words = document.createElement("p");
     this.words.className = "visually-hidden";
     this.element.append(caption, this.box, this.words);
-    place.append(this.element);
+    this.element.dataset.family = family;
+    this.last = new Map(); // label → its last value
+    this.seen = false;
+    place.insertBefore(this.element, [...place.children].find((each) => Number(each.dataset.family) > family) ?? null);
   }
 
   add(label, step, point) {
@@ -41,16 +50,20 @@ class Figure {
     if (isNew) this.series.set(label, new Map());
     const points = this.series.get(label).set(step, point);
     if (isNew || points.size === FEW) this.shape = undefined;
-    this.stale = true;
+    this.last.set(label, point.value);
+    this.stale = this.unsaid = true;
+  }
+
+  say() {
+    if (this.unsaid) this.words.textContent = [...this.last].map(([label, value]) => `${label}: ${value ?? "none"}`).join("; ");
+    this.unsaid = false;
   }
 
   draw(view, began) {
-    if (!this.stale) return;
     this.stale = false;
     const { x, columns } = this.columns(view, began);
     if (this.shape === view) this.chart.setData(x, columns);
     else this.begin(view, x, columns);
-    this.words.textContent = [...this.series].map(([label, points]) => `${label}: ${[...points.values()].at(-1)?.value ?? "none"}`).join("; ");
   }
 
   // undefined: nothing was said there, the line goes on; null: the number was not finite or has no logarithm, the line breaks.
@@ -69,7 +82,8 @@ class Figure {
       return view.smoothing ? [{ ...each, faint: true }, { ...each, label: _("%(label)s, smoothed", { label }), points: false }] : [each];
     });
     const drawn = series.map((each, place) => ({ ...each, values: columns[place] }));
-    this.chart = lineChart(this.box, { series: drawn, steps, log: view.log, x: view.axis === "time" ? _("seconds") : _("step") });
+    const elapsed = view.axis === "time";
+    this.chart = lineChart(this.box, { series: drawn, steps, log: view.log, elapsed, x: elapsed ? _("time") : _("step"), together: "run" });
     this.shape = view;
   }
 }
@@ -80,14 +94,27 @@ export class Curves {
     this.view = view;
     this.began = Infinity;
     this.figures = new Map();
+    this.sight = new IntersectionObserver((looks) => this.look(looks), { rootMargin: "200px" });
+  }
+
+  figure(family) {
+    if (!this.figures.has(family)) {
+      const figure = new Figure(family, this.place);
+      this.figures.set(family, figure);
+      this.sight.observe(figure.element);
+    }
+    return this.figures.get(family);
+  }
+
+  look(looks) {
+    for (const { target, isIntersecting } of looks) this.figure(Number(target.dataset.family)).seen = isIntersecting;
+    this.soon();
   }
 
   add({ step, split, at = 0, values }) {
     this.began = Math.min(this.began, at);
     for (const [name, value] of Object.entries(values)) {
-      const title = familyOf(name);
-      if (!this.figures.has(title)) this.figures.set(title, new Figure(title, this.place));
-      this.figures.get(title).add(split === "held_out" ? name + HELD_OUT : name, step, { at, value });
+      this.figure(familyOf(name)).add(split === "held_out" ? name + HELD_OUT : name, step, { at, value });
     }
     this.soon();
   }
@@ -102,8 +129,15 @@ export class Curves {
     this.frame ??= requestAnimationFrame(() => this.draw());
   }
 
+  // Figures in sight at once; others one a frame, and with new points not before they come into sight: thousands of
+  // points in ten figures would hold up the page each time that one comes.
   draw() {
     this.frame = undefined;
-    for (const figure of this.figures.values()) figure.draw(this.view, this.began);
+    for (const figure of this.figures.values()) figure.say();
+    const wanting = [...this.figures.values()].filter((each) => each.stale && (each.seen || each.shape !== this.view));
+    const seen = wanting.filter((each) => each.seen);
+    const now = seen.length ? seen : wanting.slice(0, 1);
+    for (const figure of now) figure.draw(this.view, this.began);
+    if (wanting.length > now.length) this.soon();
   }
 }
