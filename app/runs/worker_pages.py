@@ -17,3 +17,9 @@ router = APIRouter()
 def worker_page(request: Request, session: Db, seat: Overseer) -> Response:
     """Runs of other projects are said to be such, and no more."""
     return page(request, "runs/workers.html", lines=workers.lines(session), every=workers.SILENT.seconds)
+
+
+@router.get("/workers/state")
+def worker_state(request: Request, session: Db, seat: Overseer) -> Response:
+    """The part of the page that changes by itself."""
+    return page(request, "runs/_workers.html", lines=workers.lines(session))

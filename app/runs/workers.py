@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from app.core.db import Session, now
+from app.core.language import N_
 from app.runs.tables import Run
 from app.runs.worker_tables import Worker
 
@@ -16,6 +17,9 @@ SILENT = dt.timedelta(seconds=60)
 """After three missed words a worker counts as silent."""
 
 FORGOTTEN = dt.timedelta(days=2)
+STATES = ("working", "free", "silent", "gone")
+PARTS = {"gpu": N_("trainer"), "desk": N_("desk"), "play": N_("playground")}
+"""What a worker is, by the queue that it reads: of several on a machine each has a name of its own."""
 
 
 class Presence(NamedTuple):
@@ -35,6 +39,17 @@ class Line(NamedTuple):
     state: str
     run: Run | None
 
+    @property
+    def parts(self) -> list[str]:
+        """What it is; its own name for itself where it reads no queue of the house."""
+        queues = self.worker.queues.split(",")
+        return [word for queue, word in PARTS.items() if queue in queues] or [self.worker.service]
+
+    @property
+    def trains(self) -> bool:
+        """Whether runs come to it, now."""
+        return PARTS["gpu"] in self.parts and self.state in ("working", "free")
+
 
 def note(session: Session, said: Presence) -> None:
     """Write down what a worker says; its first word makes its row."""
@@ -53,15 +68,16 @@ def forget(session: Session) -> None:
 
 
 def lines(session: Session) -> list[Line]:
-    """Those who are there, then the silent ones, then those who left today; each with the run that it holds."""
+    """Those who are there, trainers first, then the silent ones and those who left today; each with its run."""
     rows = session.execute(
         sa.select(Worker, Run)
         .outerjoin(Run, sa.and_(Run.claimed_by == Worker.name, Run.ended_at.is_(None)))
         .where(sa.or_(Worker.left_at.is_(None), Worker.left_at > now() - dt.timedelta(days=1)))
-        .order_by(Worker.service.desc(), Worker.name)
+        .order_by(Worker.name)
     )
     found = [Line(worker, _state(worker, run), run) for worker, run in rows]
-    return sorted(found, key=lambda line: ("working", "free", "silent", "gone").index(line.state))
+    words = list(PARTS.values())
+    return sorted(found, key=lambda line: (STATES.index(line.state), *(word not in line.parts for word in words)))
 
 
 def _state(worker: Worker, run: Run | None) -> str:

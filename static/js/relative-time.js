@@ -21,3 +21,4 @@ function tell(element) {
 const tellAll = () => document.querySelectorAll("time[datetime]").forEach(tell);
 tellAll();
 setInterval(tellAll, 60_000);
+document.addEventListener("renewed", tellAll); // a part of the page came anew

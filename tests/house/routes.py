@@ -252,6 +252,7 @@ POST   /projects/{slug}/runs/{run_id:int}/cancellation             researcher  4
 POST   /projects/{slug}/runs/{run_id:int}/resumption               researcher  303 · 404
 POST   /projects/{slug}/runs/{run_id:int}/clones                   researcher  303 · 404
 GET    /projects/{slug}/runs/workers                               overseer
+GET    /projects/{slug}/runs/workers/state                         overseer
 POST   /projects/{slug}/runs/{run_id:int}/priority                 researcher  409 · 404
 POST   /projects/{slug}/runs/{run_id:int}/offer                    researcher  409 · 404
 POST   /projects/{slug}/runs/{run_id:int}/offer-withdrawal         researcher  409 · 404

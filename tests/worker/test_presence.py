@@ -77,6 +77,18 @@ def test_the_page_shows_state_run_and_devices(client: TestClient, story: stories
     assert "a run of another project" in page and "a reward" not in page
 
 
+def test_a_trainer_is_told_by_its_queue_whatever_it_is_called(client: TestClient, story: stories.Story) -> None:
+    story.session.execute(sa.delete(Worker))
+    for name, called, queue in (("d:4", "desk", "desk,media"), ("e:5", "second", "gpu")):
+        workers.note(story.session, Presence(name, called, queue, presence.machine(), []))
+    story.session.commit()
+    cast.sign_in(client, story.session, story.seat.user)
+    part = client.get(f"{story.at}/workers/state").text
+    assert "No trainer is there" not in part
+    assert part.index("trainer") < part.index("e:5") < part.index("desk") < part.index("d:4")
+    assert part.strip() in client.get(f"{story.at}/workers").text, "the page holds what it is sent anew"
+
+
 def test_before_any_worker_the_page_says_what_to_do(client: TestClient, session: Session) -> None:
     story = stories.begin(session)
     cast.sign_in(client, session, story.seat.user)

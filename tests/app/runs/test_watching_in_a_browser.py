@@ -11,10 +11,13 @@ from app.accounts.actions import sign_in
 from app.accounts.guard import COOKIE
 from app.core import storage
 from app.core.db import now
+from app.runs import claims, workers
+from app.runs.workers import Presence
 from tests import cast
 from tests.app.runs import stories
 from tests.app.runs.test_watching import metric, say
 from tests.patience import patient
+from worker import presence
 
 
 def test_a_researcher_looks_closer_at_a_run(session: Session, browser: Browser, address: str) -> None:
@@ -22,7 +25,7 @@ def test_a_researcher_looks_closer_at_a_run(session: Session, browser: Browser, 
     run = story.start()
     run.claimed_by, run.claimed_at, run.heartbeat_at, run.started_at = "w", now(), now(), now()
     for step in range(1, 6):
-        values = {"loss": 3.0 / step, "tokens_per_second": 1200.0, "padding_share": 0.125}
+        values = {"padding_share": 0.125, "tokens_per_second": 1200.0, "loss": 3.0 / step}
         say(session, run, step, **{**metric(step, 1.0), "values": values})
     for step in (2, 4):
         say(session, run, 50 + step, "sample", step=step, title="What is shown?", text=f"An answer of step {step}.")
@@ -40,12 +43,15 @@ def test_a_researcher_looks_closer_at_a_run(session: Session, browser: Browser, 
 
     loss = page.locator("figure", has_text="Loss")
     expect(loss.locator(".u-legend")).to_contain_text("loss")
+    expect(page.locator("#curves figcaption")).to_have_text(["Loss", "Speed, tokens a second", "Share of padding"])
     expect(page.locator(".run-gauges")).to_contain_text("13 %")
     page.get_by_label("Smoothing").fill("0.5")
     expect(loss.locator(".u-legend")).to_contain_text("loss, smoothed")
     page.get_by_label("Logarithmic").check()
     page.get_by_label("Along").select_option("time")
-    expect(loss.locator(".u-legend")).to_contain_text("seconds")
+    expect(loss.locator(".u-legend")).to_contain_text("time")
+    padding = page.locator("figure", has_text="Share of padding")
+    expect(padding.locator(".u-legend")).to_contain_text("time")
     page.reload()
     expect(page.get_by_label("Along")).to_have_value("time")
     expect(loss.locator(".u-legend")).to_contain_text("loss, smoothed")
@@ -89,3 +95,26 @@ def test_what_looks_wrong_appears_while_it_is_watched_in_the_viewer_s_language(
         say(session, run, 3, "note", level="warning", text="resumed after step 1")
         expect(page.locator("#odd .said")).to_contain_text("loss 不是有限数")
         expect(page.locator("#notes")).to_contain_text("已从第 1 步之后继续")
+
+
+def test_the_workers_page_changes_by_itself_and_lets_a_keyboard_stay_where_it_is(
+    session: Session, browser: Browser, address: str
+) -> None:
+    story = stories.begin(session)
+    run = story.start()
+    for name in ("a:1", "b:2"):
+        workers.note(session, Presence(name, "gpu", "gpu", presence.machine(), []))
+    claims.take(session, run.id, "a:1")
+    secret = sign_in(session, story.seat.user.email, cast.PASSWORD)
+    session.commit()
+    with closing(browser.new_context(viewport={"width": 1440, "height": 900})) as context:
+        context.add_cookies([{"name": COOKIE, "value": secret, "url": address}])
+        page = patient(context.new_page())
+        page.goto(f"{address}{story.at}/workers")
+        link = page.get_by_role("link", name="a reward")
+        link.focus()
+        workers.leave(session, "b:2")
+        session.commit()
+        expect(page.locator(".workers .badge")).to_have_text(["working", "gone"])
+        expect(link).to_be_focused()
+        expect(page.locator(".workers time").first).to_have_text("just now")
