@@ -29,8 +29,9 @@ FLAGS = [
 
 @pytest.fixture
 def address(session: Session) -> Iterator[str]:
-    """The site, served from this process on a free port."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="off"))
+    """The site, served from this process on a free port. A page that a failed test left open does not hold its end."""
+    config = uvicorn.Config(app, port=0, log_level="error", lifespan="off", timeout_graceful_shutdown=2)
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
