@@ -59,6 +59,11 @@ class FieldSpec:
     choices: tuple[str, ...]
     advanced: bool
 
+    @property
+    def bounds(self) -> tuple[str, str]:
+        """The least and the greatest value, as a form says them."""
+        return figure(self.min), figure(self.max)
+
 
 def spec_of(each: Field[Any], hint: type) -> FieldSpec:
     """The form's view of one dataclass field that `option` made."""
@@ -93,8 +98,15 @@ def _checked_number(spec: FieldSpec, value: Any) -> int | float:
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(spec.name, "must be a finite number")
     if (spec.min is not None and value < spec.min) or (spec.max is not None and value > spec.max):
-        raise ConfigError(spec.name, f"{_shown(value)} is not between {spec.min:g} and {spec.max:g}")
+        raise ConfigError(spec.name, f"{_shown(value)} is not between {figure(spec.min)} and {figure(spec.max)}")
     return float(value) if spec.kind == "float" else cast(int, value)
+
+
+def figure(number: float | None) -> str:
+    """A bound as people read it: 10,000,000 rather than 1e+07; empty where there is none."""
+    if number is None:
+        return ""
+    return f"{int(number):,}" if number == int(number) else f"{number:g}"
 
 
 def parsed(spec: FieldSpec, text: str) -> bool | int | float | str:

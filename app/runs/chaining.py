@@ -37,13 +37,18 @@ class Chain:
     on: frozenset[str]
     refusal: Refusal | None = None
     datasets: list[Choice] = field(default_factory=list)
+    preset: str | None = None
 
-    def places(self) -> list[tuple[str, str]]:
-        """What is wrong, each with the id of the element that it is about."""
+    def places(self) -> list[tuple[str, str, str]]:
+        """What is wrong, each with the id of the element that it is about and the title of its step, if it has one."""
         if self.refusal is None:
             return []
         faults = self.refusal.faults if isinstance(self.refusal, SeveralFaults) else [self.refusal]
-        return [(self._place(each.where), each.what) for each in faults]
+        return [(self._place(each.where), self._step(each.where), each.what) for each in faults]
+
+    def _step(self, where: str) -> str:
+        form = self.steps.get(where.partition("-")[0])
+        return form.kind.title if form else ""
 
     def _place(self, where: str) -> str:
         recipe, dash, name = where.partition("-")
@@ -53,9 +58,9 @@ class Chain:
         return settings().base_model_or_tiny()
 
     def estimate(self) -> str:
-        """A line a step that is on."""
+        """A paragraph a step that is on."""
         lines = [(form.kind.title, form.estimate) for recipe, form in self.steps.items() if recipe in self.on]
-        return "\n".join(f"{told(title)}: {' '.join(words.split(chr(10)))}" for title, words in lines if words)
+        return "\n\n".join(f"{told(title)}: {' '.join(words.split(chr(10)))}" for title, words in lines if words)
 
 
 def fresh(preset: str) -> Chain:
@@ -66,7 +71,7 @@ def fresh(preset: str) -> Chain:
     steps["reward"].values["critiques"] = "expanded"
     for form in steps.values():
         form.values["base"] = ""
-    return Chain("", _paper_base(preset), 0, False, steps, frozenset(STEPS))
+    return Chain("", _paper_base(preset), 0, False, steps, frozenset(STEPS), preset=preset)
 
 
 def _paper_base(preset: str) -> str:

@@ -19,6 +19,7 @@ from app.runs.weights import Weights
 from ml import config as recipes
 
 GIB = 2**30
+MIB = 2**20
 LETTERS_A_TOKEN = 4.0
 """Bytes of UTF-8 that stand for a token: of English about four; of Chinese three, so that it is counted too low."""
 PIXELS_A_TOKEN = 28 * 28
@@ -134,26 +135,26 @@ def on_gpu(session: Session, config: recipes.Config) -> bool:
 
 
 def _memory(found: Memory, like: Run | None, session: Session) -> str:
-    words = {"all": rounded(found.all() / GIB), "parameters": rounded(found.parameters), "bits": found.bits}
+    words = {"all": sized(found.all()), "parameters": rounded(found.parameters), "bits": found.bits}
     if found.trained:
         said = _(
-            "About %(all)s GiB of memory: %(weights)s for %(parameters)s weights of %(bits)s bits, %(learning)s for "
+            "About %(all)s of memory: %(weights)s for %(parameters)s weights of %(bits)s bits, %(learning)s for "
             "the %(trained)s that learn, %(activations)s for a batch.",
-            weights=rounded(found.weights / GIB),
-            learning=rounded(found.learning / GIB),
+            weights=sized(found.weights),
+            learning=sized(found.learning),
             trained=rounded(found.trained),
-            activations=rounded(found.activations / GIB),
+            activations=sized(found.activations),
             **words,
         )
     else:
-        said = _("About %(all)s GiB of memory for %(parameters)s weights of %(bits)s bits.", **words)
+        said = _("About %(all)s of memory for %(parameters)s weights of %(bits)s bits.", **words)
     if not found.exact:
         said += " " + _(
             "The model is not on this machine: its size is read off its name, and activations are left out."
         )
     held = _held(session, like) if like else None
     if like and held:
-        said += " " + _("Run %(id)s held %(gib)s GiB, the program included.", id=like.id, gib=rounded(held))
+        said += " " + _("Run %(id)s held %(size)s, the program included.", id=like.id, size=sized(held * GIB))
     return said
 
 
@@ -191,8 +192,21 @@ def _time(config: recipes.Config, size: reading.Size, like: Run | None) -> str:
     now = sequences(config, size)
     if not then or not now:
         return ""
-    seconds = seconds_of(like) * now / then
-    return _("About %(time)s, if it goes on as run %(id)s did.", time=lasting(seconds), id=like.id)
+    return _about(like, now / then)
+
+
+def lasting_like(session: Session, seat: Seat, config: recipes.Config, many: int) -> str:
+    """The same of a recipe that reads the project itself: by the `many` samples or pictures that it goes through."""
+    like = last_like(session, seat, config, getattr(config, "base", ""))
+    told = (like.result or {}) if like else {}
+    then = told.get("pictures") or told.get("samples")
+    if like is None or not then:
+        return _("How long it takes is not known: no run of this recipe on this model has ended here yet.")
+    return _about(like, many / then) if many else ""
+
+
+def _about(like: Run, share: float) -> str:
+    return _("About %(time)s, if it goes on as run %(id)s did.", time=lasting(seconds_of(like) * share), id=like.id)
 
 
 def _work(run: Run) -> float:
@@ -217,6 +231,11 @@ def lasting(seconds: float) -> str:
     if seconds < 36 * 3600:
         return ngettext("%(num)s hour", "%(num)s hours", round(seconds / 3600))
     return ngettext("%(num)s day", "%(num)s days", round(seconds / 86400))
+
+
+def sized(many: float) -> str:
+    """Bytes in two figures: 80 MiB, 1.2 GiB."""
+    return f"{rounded(many / GIB)} GiB" if many >= GIB else f"{rounded(many / MIB)} MiB"
 
 
 def rounded(number: float) -> str:

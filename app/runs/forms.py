@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any
 
 from app.core.db import Session
 from app.core.errors import Refusal
 from app.core.language import gettext as _
-from app.core.language import told
+from app.core.language import ngettext, told
 from app.core.settings import settings
 from app.projects.guard import Seat
 from app.runs import estimating, fitting, generating, limits, planning, queries, results
@@ -58,6 +59,8 @@ class Form:
     """A run that is read, where nothing else was chosen."""
     varied: tuple[tuple[str, str], ...] = (("", ""),) * VARIED_AT_MOST
     """A sweep's fields with their values as written."""
+    preset: str | None = None
+    """The preset that the values are, "" for the defaults; None once they may be others."""
 
     def groups(self) -> list[tuple[str, list[recipes.FieldSpec]]]:
         """The recipe's fields by group, in the order of groups."""
@@ -100,7 +103,7 @@ def fresh(recipe: str, preset: str, of: int = 0) -> Form:
             _("%(title)s has no preset “%(preset)s”.", title=told(kind.title), preset=preset[:40]), "preset"
         )
     values = recipes.preset(recipe, preset) if preset else _defaults(recipe)
-    return Form(kind, "", values, {}, of=of)
+    return Form(kind, "", values, {}, of=of, preset=preset)
 
 
 def like(run: Run, instead: int = 0) -> Form:
@@ -204,10 +207,26 @@ def with_choices(session: Session, seat: Seat, form: Form) -> Form:
     if (dataset_id := inputs.get("dataset")) in [each.id for each in found.get("dataset", [])]:
         estimate = estimate_of(session, seat, form, dataset_id or 0)
     if form.kind.recipe == "generate":
-        estimate = generating.estimate(session, seat.project.id, form.values)
+        many = generating.asked_about(session, seat.project.id, _whole(form, "wanted"))
+        estimate = generating.estimate(session, seat.project.id, many, form.values)
+        estimate += _lasting(session, seat, form, min(many, _whole(form, "limit") or many))
     elif form.kind.brings:
-        estimate = fitting.pictured(session, seat.project.id).words(_clusters(form))
-    return replace(form, inputs=inputs, choices=found, estimate=estimate)
+        found_there = fitting.pictured(session, seat.project.id)
+        estimate = found_there.words(_whole(form, "clusters")) + _lasting(session, seat, form, found_there.pictured)
+    if (many := points(form)) > 1:
+        estimate += "\n" + ngettext("As a sweep: %(num)s run like it.", "As a sweep: %(num)s runs like it.", many)
+    return replace(form, inputs=inputs, choices=found, estimate=estimate.strip())
+
+
+def points(form: Form) -> int:
+    """How many runs the sweep has that the form describes, as far as it is filled in."""
+    counts = [len(values_of(text)) for name, text in form.varied if name]
+    return prod(filter(None, counts)) if any(counts) else 0
+
+
+def values_of(text: str) -> list[str]:
+    """What stands between the commas of a row."""
+    return [word.strip() for word in text.replace("\n", ",").split(",") if word.strip()]
 
 
 def choices(session: Session, seat: Seat, role: Role) -> list[Choice]:
@@ -240,16 +259,28 @@ def _label(run: Run) -> str:
     return f"{said} · {told(label)} {value}"
 
 
-def _clusters(form: Form) -> int:
-    text = str(form.values.get("clusters", ""))
-    return int(text) if text.isdecimal() and len(text) < 18 else 0
+def _whole(form: Form, name: str) -> int:
+    text = str(form.values.get(name, ""))
+    return int(text) if text.isdecimal() and len(text) < 10 else 0
+
+
+def _lasting(session: Session, seat: Seat, form: Form, many: int) -> str:
+    """A line of how long it takes; none where a field is wrong, which is said once the form is sent."""
+    try:
+        config = config_of(form.kind, _strings(form))
+    except (BadConfig, SeveralFaults):
+        return ""
+    return "\n" + estimating.lasting_like(session, seat, config, many)
+
+
+def _strings(form: Form) -> dict[str, str]:
+    return {name: str(value) for name, value in form.values.items() if value is not False}
 
 
 def estimate_of(session: Session, seat: Seat, form: Form, dataset_id: int) -> str:
     """What the run will do and take, a sentence a line, or what is wrong with a field."""
-    strings = {name: str(value) for name, value in form.values.items() if value is not False}
     try:
-        config = config_of(form.kind, strings)
+        config = config_of(form.kind, _strings(form))
     except (BadConfig, SeveralFaults) as problem:
         return problem.what
     return "\n".join(filter(None, estimating.lines(session, seat, config, dataset_id, form.base)))

@@ -89,11 +89,8 @@ def _lacking(project_id: int, wanted: int) -> sa.Select[Sample]:
     return sa.select(Sample).where(Sample.project_id == project_id, _had() < wanted, ~_judged(), seen)
 
 
-def estimate(session: Session, project_id: int, values: Mapping[str, Any]) -> str:
-    """What a run would do, as the form stands."""
-    text = str(values.get("wanted", ""))
-    wanted = int(text) if text.isdecimal() and len(text) < 4 else 0
-    many = asked_about(session, project_id, wanted)
+def estimate(session: Session, project_id: int, many: int, values: Mapping[str, Any]) -> str:
+    """What a run would do, as the form stands, of the `many` samples that lack responses."""
     said = ngettext(
         "%(num)s sample lacks responses and will be asked about.",
         "%(num)s samples lack responses and will be asked about.",

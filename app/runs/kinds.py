@@ -36,7 +36,7 @@ class Role:
     recipe: str = ""
     needed: Callable[[Config], bool] = lambda config: True
     read: Callable[[Config], bool] = lambda config: True
-    """Whether a step of a chain takes it from an earlier one, where nothing else is chosen."""
+    """Whether the recipe reads it under this config: what it passes by is no input of the run, whatever was chosen."""
 
 
 def _learns_expanded(config: Config) -> bool:

@@ -74,13 +74,19 @@ def planned(
             with faults.gathered():
                 if role.name not in inputs and role.needed(plan.config):
                     _refuse_missing(kind, role)
-    for name, source in inputs.items():
+    for name, source in _read(kind, plan.config, inputs).items():
         with faults.gathered():
             plan.inputs[name] = source if isinstance(source, Plan) else _input(session, seat, kind, name, source)
     faults.refuse()
     dataset = plan.inputs.get("dataset")
     fitting.refuse(session, seat.project.id, plan.config, dataset if isinstance(dataset, Dataset) else None)
     return plan
+
+
+def _read(kind: Kind, config: recipes.Config, inputs: Mapping[str, int | Plan]) -> dict[str, int | Plan]:
+    """The inputs without those that the recipe passes by under this config: a run would wait for them in vain."""
+    passed_by = {role.name for role in kind.roles if not role.read(config)}
+    return {name: source for name, source in inputs.items() if name not in passed_by}
 
 
 def run_of(seat: Seat, plan: Plan) -> Run:

@@ -23,9 +23,17 @@ def start(session: Session, seat: Seat, form: Mapping[str, str]) -> RunGroup:
     Raises NotFound, UnknownRecipe, NothingVaried, TooManyPoints, and as `forms.plan`.
     """
     kind = planning.kind_of(form.get("recipe", ""))
-    fields = grid(form)
+    faults = Faults()
+    with faults.gathered():
+        fields = grid(form)
+    with faults.gathered():
+        name = planning.checked_name(form.get("name", ""), kind)
+    if faults.found:  # what else is wrong with the form is said with it
+        with faults.gathered():
+            varied = {name for name, _values in forms.varied_of(form)}
+            forms.plan(session, seat, {name: text for name, text in form.items() if name not in varied})
+        faults.refuse()
     plans = []
-    name = planning.checked_name(form.get("name", ""), kind)
     for values in product(*fields.values()):
         point = dict(zip(fields, values, strict=True))
         said = ", ".join(f"{field} {value}" for field, value in point.items())
@@ -42,7 +50,7 @@ def grid(form: Mapping[str, str]) -> dict[str, list[str]]:
     fields: dict[str, list[str]] = {}
     faults = Faults()
     for row, (name, text) in enumerate(forms.varied_of(form), start=1):
-        values = list(dict.fromkeys(word.strip() for word in text.replace("\n", ",").split(",") if word.strip()))
+        values = forms.values_of(text)
         with faults.gathered():
             if name or values:
                 fields[name] = _checked(recipe, fields, name, values, row)
@@ -59,12 +67,15 @@ def _checked(recipe: str, known: Mapping[str, list[str]], name: str, values: lis
         raise BadConfig(
             _("Write the values of %(label)s, with commas between.", label=specs[name].label), f"{forms.VALUES}{row}"
         )
+    meant: dict[object, str] = {}  # 1e-5 and 0.00001 are one point
     for value in values:
         try:
-            recipes.from_form(recipe, {name: value})
+            config = recipes.from_form(recipe, {name: value})
         except recipes.ConfigError as problem:
-            raise BadConfig(str(problem), f"{forms.VALUES}{row}") from None
-    return values
+            wrong = planning.bad_config(planning.kind_of(recipe), problem)
+            raise BadConfig(wrong.what, f"{forms.VALUES}{row}") from None
+        meant.setdefault(getattr(config, name), value)
+    return list(meant.values())
 
 
 def _refuse_size(fields: Mapping[str, list[str]]) -> None:

@@ -119,3 +119,13 @@ def test_the_config_is_read_without_torch() -> None:
     code = "import sys, ml.config; print(sorted({'torch', 'transformers', 'numpy'} & set(sys.modules)))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert answer.stdout.strip() == "[]"
+
+
+def test_bounds_are_said_in_full() -> None:
+    bounds = {spec.name: spec.bounds for spec in fields_of("reward")}
+    assert bounds["max_steps"] == ("0", "10,000,000")
+    assert bounds["learning_rate"] == ("0", "1")
+    assert bounds["base"] == ("", "")
+    assert {spec.name: spec.bounds for spec in fields_of("mm_dpo")}["beta"] == ("0.0001", "10")
+    with pytest.raises(ConfigError, match="is not between 0 and 10,000,000"):
+        validate("reward", {"max_steps": -1})

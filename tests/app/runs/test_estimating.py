@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from sqlalchemy.orm import Session
 from app.core.db import now
 from app.runs import estimating, reading, weights
 from app.runs.reading import Size
-from app.runs.tables import Metric
+from app.runs.tables import Metric, Run
 from ml.config import Config, validate
 from tests.app.runs import stories
 
@@ -122,3 +123,25 @@ def test_letters_and_pictures_are_counted_with_the_rest(session: Session) -> Non
 @pytest.mark.parametrize(("number", "said"), [(7.6e9, "7.6 G"), (950, "950"), (1234, "1.2 k"), (0.25, "0.25")])
 def test_numbers_are_said_in_two_figures(number: float, said: str) -> None:
     assert estimating.rounded(number) == said
+
+
+@pytest.mark.parametrize(("many", "said"), [(80 * 2**20, "80 MiB"), (3.25 * 2**30, "3.2 GiB"), (0, "0 MiB")])
+def test_bytes_are_said_in_the_unit_that_fits(many: float, said: str) -> None:
+    assert estimating.sized(many) == said
+
+
+def test_a_run_that_reads_the_project_lasts_as_long_as_the_last_one_did_for_each_sample(session: Session) -> None:
+    story = stories.begin(session)
+    again = validate("cluster", {"clusters": 3, "layout": "pca"})
+    assert "not known" in estimating.lasting_like(session, story.seat, again, 30)
+    whose = {"project_id": story.project.id, "created_by": story.seat.user.id}
+    run = Run(recipe="cluster", name="c", config=asdict(again), **whose)
+    run.seconds_used, run.result, run.exit_code = 120.0, {"samples": 12, "pictures": 10}, 0
+    run.started_at = run.ended_at = now()
+    session.add(run)
+    session.commit()
+    said = estimating.lasting_like(session, story.seat, again, 30)
+    assert said == f"About 6 minutes, if it goes on as run {run.id} did."
+    assert estimating.lasting_like(session, story.seat, again, 0) == ""
+    other = validate("cluster", {"base": "openai/clip-vit-base-patch32"})
+    assert "not known" in estimating.lasting_like(session, story.seat, other, 30)

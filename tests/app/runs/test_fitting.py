@@ -46,6 +46,7 @@ def test_a_cluster_run_without_pictures_is_refused_at_the_form(
     text = rita.get(f"{story.at}/new?recipe=cluster").text
     assert "1 sample will be encoded. 1 has neither picture nor frame" in text
     assert "They make at most 1 cluster." in text
+    assert "How long it takes is not known" in text
     assert story.start("cluster", config={"clusters": 3}, inputs={}).recipe == "cluster"
 
 

@@ -158,6 +158,27 @@ def test_a_sweep_is_a_run_for_each_point_of_its_grid(story: stories.Story) -> No
     assert group.runs[0].name == "try · learning_rate 1e-6, epochs 1"
 
 
+def test_a_value_that_is_written_twice_is_one_point_and_the_form_tells_how_many_there_are(
+    story: stories.Story, rita: TestClient
+) -> None:
+    form = sweep_form(story, learning_rate="1e-5, 0.00001, 2e-5", freeze_vision="on, yes, off")
+    row = sweeping.start(story.session, story.seat, form)
+    runs = groups.one(story.session, story.seat, row.id).runs
+    points = [(run.config["learning_rate"], run.config["freeze_vision"]) for run in runs]
+    assert points == [(1e-5, True), (1e-5, False), (2e-5, True), (2e-5, False)]
+    told = rita.get(f"{story.at}/estimate", params=form).text
+    assert told.endswith("As a sweep: 9 runs like it."), "as written, before they are read"
+    assert "sweep" not in rita.get(f"{story.at}/estimate", params=sweep_form(story, epochs="1")).text
+
+
+def test_what_is_wrong_with_a_sweep_is_said_with_what_is_wrong_with_its_form(story: stories.Story) -> None:
+    form = sweep_form(story, learning_rate="1e-5, nine") | {"learning_rate": "", "epochs": "0", "max_hours": "-1"}
+    with pytest.raises(refusals.SeveralFaults) as told:
+        sweeping.start(story.session, story.seat, form | {"name": "x" * 200})
+    assert {each.where for each in told.value.faults} == {"name", "values-1", "epochs", "max_hours"}
+    assert "Learning rate: must be a number" in str(told.value.faults[0].what)
+
+
 def sweep_form(story: stories.Story, **fields: str) -> dict[str, str]:
     form = {"recipe": "reward", "name": "try", "critiques": "human", "base": str(story.base)}
     form["input-dataset"] = str(story.dataset.id)
@@ -215,7 +236,17 @@ def test_the_forms_start_a_chain_and_a_sweep_and_keep_what_was_wrong(story: stor
     assert "Chain" in listed
     assert "Sweep" in listed
     estimate = rita.get(f"{story.at}/chains/estimate", params=chain_form(story)).text
-    assert estimate.count("\n") == len(chaining.STEPS) - 1
+    assert estimate.count("\n\n") == len(chaining.STEPS) - 1
+
+
+def test_the_form_says_which_step_is_wrong_and_which_preset_it_shows(story: stories.Story, rita: TestClient) -> None:
+    wrong = {"reward-epochs": "none", "mm_dpo-epochs": "0"}
+    text = rita.post(f"{story.at}/chains", data=chain_form(story, **wrong)).text
+    assert '<strong>Reward model</strong> · <a href="#reward-epochs">' in text
+    assert '<strong>MM-DPO</strong> · <a href="#mm_dpo-epochs">' in text
+    for at in (f"{story.at}/chains/new?", f"{story.at}/new?recipe=score&"):
+        assert 'preset=tiny" aria-current="true"' in rita.get(f"{at}preset=tiny").text
+        assert 'preset=tiny" aria-current' not in rita.get(at).text
 
 
 def test_every_preset_of_a_chain_is_one_of_every_step() -> None:

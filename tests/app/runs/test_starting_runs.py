@@ -51,6 +51,19 @@ def test_everything_that_is_wrong_is_said_at_once_and_nothing_is_queued(story: s
     assert story.session.scalar(sa.select(sa.func.count()).select_from(Run)) == 0
 
 
+def test_an_input_that_the_config_passes_by_holds_no_run(story: stories.Story) -> None:
+    """The form offers scores and critiques before anyone says that margins and critiques come from people."""
+    expanded, reward = story.start("expand", config={"base": str(story.base), "expander": "local"}), story.start()
+    scores = story.start("score", config={}, inputs={"dataset": story.dataset.id, "reward": reward.id})
+    inputs = {"dataset": story.dataset.id, "scores": scores.id}
+    policy = story.start("mm_dpo", config={"base": str(story.base), "margins": "human"}, inputs=inputs)
+    assert ([each.role for each in policy.inputs], queries.waits_for(story.session, policy)) == (["dataset"], [])
+    held = story.start("mm_dpo", config={"base": str(story.base)}, inputs=inputs)
+    assert queries.waits_for(story.session, held)
+    human = story.start(inputs={"dataset": story.dataset.id, "critiques": expanded.id})
+    assert queries.waits_for(story.session, human) == []
+
+
 def test_an_unknown_recipe_is_refused(story: stories.Story) -> None:
     with pytest.raises(refusals.UnknownRecipe):
         story.start(recipe="alchemy", config={})
