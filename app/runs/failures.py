@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
+from app.core import language
 from app.core.language import N_, told
 from app.core.language import gettext as _
 
 _NAMED = re.compile(r"([A-Z]\w+): (.*)", re.DOTALL)
+_BEGINS_SMALL = re.compile(r"[a-z]+ ")
 _PLACED = re.compile(r"(?P<what>.+[.!?]) \((?P<where>[^()]+)\)", re.DOTALL)
 
 ADVICE = {
@@ -34,7 +36,7 @@ ADVICE = {
     "TooLong": N_("Clone the run with a larger budget of tokens, or with shorter texts."),
     "NoPictures": N_("Import samples with pictures or frames that can be read."),
     "BadEndpoint": N_("Look whether the endpoint is there and its key is right, then let the run go on."),
-    "Diverged": N_("Clone the run with a lower learning rate."),
+    "Diverged": N_("Clone the run, and change that there."),
 }
 """The name of what ended a run → what to do."""
 
@@ -58,7 +60,19 @@ def shown(stored: str, progress: dict[str, Any] | None = None) -> Failure:
     named = _NAMED.fullmatch(stored)
     name, text = (named[1], named[2]) if named else ("", stored)
     what, where = _parted(name, text)
-    return Failure(name, str(told(what)), str(told(where)) or _reached(progress), str(told(ADVICE.get(name, ""))))
+    said = str(told(what))
+    if name and name != "ConfigError":  # that one says what a field must be
+        said = sentence(said)
+    return Failure(name, said, str(told(where)) or _reached(progress), str(told(ADVICE.get(name, ""))))
+
+
+def sentence(text: str) -> str:
+    """What a program says, as a sentence: it begins large, but for names and paths, and ends with a full stop."""
+    if _BEGINS_SMALL.match(text):
+        text = text[0].upper() + text[1:]
+    if text and text[-1] not in ".!?…。！？":
+        text += "。" if language.language().startswith("zh") else "."
+    return text
 
 
 def _parted(name: str, text: str) -> tuple[str, str]:

@@ -12,6 +12,7 @@ const ENDS = ["done", "failed", "cancelled"];
 const wasEnded = page.dataset.ended === "true";
 const curves = new Curves(at("curves"), view());
 onView((chosen) => curves.show(chosen));
+at("log").scrollTop = at("log").scrollHeight;
 let phase = { name: "", began: 0, done: 0 };
 
 function timeLeft({ phase: name, done, total, at: moment }) {

@@ -52,7 +52,7 @@ def test_who_started_a_run_hears_how_it_ended(story: stories.Story, monkeypatch:
     run = story.start(name="another")
     with transaction() as session:
         claims.end(session, take(run), 1, "TooLong: the text is too long. (sample 7)")
-    assert told(story.session, rita)[0] == ("“another” in Streets failed.", "the text is too long.", "bad")
+    assert told(story.session, rita)[0] == ("“another” in Streets failed.", "The text is too long.", "bad")
     run = story.start(name="unprepared")
     with transaction() as session:
         claims.fail(session, take(run), BaseModelNotFound("There is no model here.", "base"))

@@ -112,3 +112,13 @@ def test_a_form_names_states_recipes_and_inputs_in_the_reader_s_language(
         samples_per_batch="-1",
         **{"input-dataset": str(story.dataset.id), "input-reward": str(story.start().id)},
     )
+
+
+def test_what_a_recipe_says_is_shown_as_a_sentence_and_a_path_as_it_is(story: stories.Story, rita: TestClient) -> None:
+    run = failed(story, "Diverged: the loss of step 1 is not finite (samples s9); try a lower learning rate")
+    run.log_tail = "".join(f"line {number}\n" for number in range(1, 40))
+    story.session.commit()
+    text = rita.get(f"{story.at}/{run.id}").text
+    assert "The loss of step 1 is not finite (samples s9); try a lower learning rate. Clone the run" in text
+    assert '<pre class="run-log" tabindex="0">line 32\nline 33' in text, "the last lines above, all that is kept below"
+    assert failures.shown("NoScores: inputs/scores/margins.jsonl is not there").what.startswith("inputs/scores")
