@@ -15,7 +15,7 @@ from app.core.settings import settings
 from app.projects.guard import Seat
 from app.runs import estimating, fitting, generating, limits, planning, queries, results
 from app.runs.kinds import KINDS, Kind, Role
-from app.runs.refusals import BadConfig, Faults, SeveralFaults, UnknownRecipe, WrongInput
+from app.runs.refusals import BadConfig, Faults, SeveralFaults, SweepFilled, UnknownRecipe, WrongInput
 from app.runs.tables import Run
 from ml import config as recipes
 
@@ -141,6 +141,14 @@ def varied_of(form: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
         (form.get(f"{VARY}{row}", ""), form.get(f"{VALUES}{row}", "").strip()) for row in range(1, VARIED_AT_MOST + 1)
     ]
     return tuple(rows)
+
+
+def refuse_sweep(form: Mapping[str, str]) -> None:
+    """Raises SweepFilled where a single run would leave out what somebody wrote."""
+    filled = [row for row, (_name, text) in enumerate(varied_of(form), start=1) if text]
+    if filled:
+        what = _("The form describes a sweep: press “Start the sweep”, or take its values out to start one run.")
+        raise SweepFilled(what, f"{VALUES}{filled[0]}")
 
 
 def _defaults(recipe: str) -> dict[str, Any]:

@@ -111,6 +111,7 @@ def estimate(request: Request, session: Db, seat: Researcher) -> Response:
 def start(request: Request, session: Db, seat: Researcher, form: group_pages.Fields) -> Response:
     try:
         plan = forms.plan(session, seat, form)
+        forms.refuse_sweep(form)
         instead = form.get("instead")
         run = groups.replace(session, seat, instead, plan) if instead else actions.begin(session, seat, plan)
     except Invalid as refusal:

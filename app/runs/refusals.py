@@ -87,6 +87,10 @@ class TooFewSteps(Invalid):
     """One step is a run, not a chain."""
 
 
+class SweepFilled(Invalid):
+    """A single run was asked for by a form that describes a sweep."""
+
+
 class NothingVaried(Invalid):
     """A sweep whose fields have one value each."""
 

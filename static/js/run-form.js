@@ -10,6 +10,13 @@ async function estimate() {
   if (answer.ok && mine === latest) words.textContent = await answer.text();
 }
 
+// Enter in a row of the sweep starts the sweep.
+form.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !event.target.matches(".sweep-row input")) return;
+  event.preventDefault();
+  form.requestSubmit(form.querySelector("#sweep button"));
+});
+
 form.addEventListener("input", () => {
   clearTimeout(waiting);
   waiting = setTimeout(() => estimate().catch(() => {}), 250);

@@ -239,6 +239,14 @@ def test_the_forms_start_a_chain_and_a_sweep_and_keep_what_was_wrong(story: stor
     assert estimate.count("\n\n") == len(chaining.STEPS) - 1
 
 
+def test_a_single_run_is_refused_where_the_form_describes_a_sweep(story: stories.Story, rita: TestClient) -> None:
+    answer = rita.post(story.at, data=sweep_form(story, epochs="1,2"))
+    assert (answer.status_code, 'id="values-1-wrong"' in answer.text) == (422, True)
+    assert "Start the sweep" in answer.text
+    assert story.session.scalar(sa.select(sa.func.count()).select_from(Run)) == 0
+    assert "/runs/" in str(rita.post(story.at, data=sweep_form(story, epochs="")).url), "a row without values is none"
+
+
 def test_the_form_says_which_step_is_wrong_and_which_preset_it_shows(story: stories.Story, rita: TestClient) -> None:
     wrong = {"reward-epochs": "none", "mm_dpo-epochs": "0"}
     text = rita.post(f"{story.at}/chains", data=chain_form(story, **wrong)).text

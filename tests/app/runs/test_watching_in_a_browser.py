@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import closing
 
 from playwright.sync_api import Browser, expect
@@ -118,3 +119,26 @@ def test_the_workers_page_changes_by_itself_and_lets_a_keyboard_stay_where_it_is
         expect(page.locator(".workers .badge")).to_have_text(["working", "gone"])
         expect(link).to_be_focused()
         expect(page.locator(".workers time").first).to_have_text("just now")
+
+
+def test_enter_starts_the_run_and_in_a_row_of_the_sweep_the_sweep(
+    session: Session, browser: Browser, address: str
+) -> None:
+    story = stories.begin(session)
+    secret = sign_in(session, story.seat.user.email, cast.PASSWORD)
+    session.commit()
+    with closing(browser.new_context(viewport={"width": 1440, "height": 900})) as context:
+        context.add_cookies([{"name": COOKIE, "value": secret, "url": address}])
+        page = patient(context.new_page())
+        page.goto(f"{address}{story.at}/new?recipe=reward&preset=tiny")
+        page.get_by_label("Base model").fill(str(story.base))
+        page.get_by_label("Name").press("Enter")
+        expect(page).to_have_url(re.compile(r"/runs/\d+$"))
+        page.goto(f"{address}{story.at}/new?recipe=reward&preset=tiny")
+        page.get_by_label("Base model").fill(str(story.base))
+        page.get_by_text("Sweep: try several values").click()
+        page.get_by_label("Field 1", exact=True).select_option("epochs")
+        page.get_by_label("Values of field 1").fill("1, 2")
+        expect(page.locator("#estimate")).to_contain_text("As a sweep: 2 runs like it.")
+        page.get_by_label("Values of field 1").press("Enter")
+        expect(page).to_have_url(re.compile(r"/groups/\d+$"))
