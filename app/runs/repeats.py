@@ -1,6 +1,7 @@
 """What a run reported, as the database knows it: what a resumed one says again is not kept twice.
 
-A run that goes on from a checkpoint does the steps since then once more, and reports them once more.
+A run that goes on from a checkpoint does the steps since then once more, and reports them once more; it also looks at
+its data again, and warns of the same things.
 """
 
 from __future__ import annotations
@@ -15,28 +16,37 @@ from app.core.db import Session
 from app.runs.tables import Metric
 
 KINDS = ("metric", "sample", "checkpoint")
+NOTE, WARNING = "note", "warning"
 Key = tuple[str, str, str]
-"""Kind, split or title, and the names of the values."""
+"""Kind, split, title or words, and the names of the values."""
 
 
 def key_of(payload: dict[str, Any]) -> Key:
     values = payload.get("values")
     names = ",".join(sorted(values)) if isinstance(values, dict) else ""
-    return str(payload.get("kind")), str(payload.get("split") or payload.get("title") or ""), names
+    about = payload.get("text") if payload.get("kind") == NOTE else payload.get("split") or payload.get("title")
+    return str(payload.get("kind")), str(about or ""), names
 
 
 def last_steps(session: Session, run_id: int) -> dict[Key, int]:
-    """The last step of everything that has steps."""
+    """The last step of everything that has steps; and the warnings, which have none."""
     found: dict[Key, int] = {}
-    said = sa.select(Metric.payload).where(Metric.run_id == run_id, Metric.kind.in_(KINDS)).order_by(Metric.line)
+    kinds = (*KINDS, NOTE)
+    said = sa.select(Metric.payload).where(Metric.run_id == run_id, Metric.kind.in_(kinds)).order_by(Metric.line)
     for payload in session.scalars(said.execution_options(yield_per=1000)):
-        step = payload.get("step")
+        step = 0 if _warns(payload) else payload.get("step")
         if isinstance(step, int):
             found[key_of(payload)] = max(step, found.get(key_of(payload), step))
     return found
 
 
+def _warns(payload: dict[str, Any]) -> bool:
+    return payload.get("kind") == NOTE and payload.get("level") == WARNING
+
+
 def is_repeated(payload: dict[str, Any], known: dict[Key, int]) -> bool:
+    if _warns(payload):
+        return key_of(payload) in known
     step = payload.get("step")
     return isinstance(step, int) and payload.get("kind") in KINDS and step <= known.get(key_of(payload), step - 1)
 

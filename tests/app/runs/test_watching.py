@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.core import storage
 from app.core.db import now
-from app.runs import history, live, noticing, searching
+from app.runs import history, live, noticing, repeats, searching
 from app.runs.history import Point
 from app.runs.tables import Metric, Run
 from tests import cast
@@ -141,3 +141,17 @@ def test_viewers_of_a_run_share_looks_and_each_is_told_all_of_it_once(
         text = b"".join(each)
         assert [text.count(f'"step":{step},'.encode()) for step in (1, 2, 3)] == [1, 1, 1]
         assert text.endswith(b"event: end\ndata: {}\n\n")
+
+
+def test_a_run_that_goes_on_warns_of_a_thing_once_and_says_each_time_that_it_went_on(story: stories.Story) -> None:
+    run = story.start()
+    cut = {"kind": "note", "level": "warning", "text": "texts longer than allowed were cut: 3 critiques"}
+    on = {"kind": "note", "level": "info", "text": "resumed after step 5"}
+    story.session.add_all(
+        Metric(run_id=run.id, line=line, kind="note", payload=said) for line, said in enumerate((cut, on))
+    )
+    story.session.commit()
+    known = repeats.last_steps(story.session, run.id)
+    assert repeats.is_repeated(cut, known)
+    assert not repeats.is_repeated(on, known)
+    assert not repeats.is_repeated(cut | {"text": "texts longer than allowed were cut: 4 critiques"}, known)
