@@ -218,10 +218,12 @@ VERBS: list[tuple[str, str, dict[str, Any], str]] = [
     ("POST", "/chains", {"step-reward": 1, "step-score": 1, "input-dataset": "{elsewhere.dataset_id}"}, "NotFound"),
     ("POST", "/chains", {"step-reward": "on", "step-score": "on", "input-dataset": HUGE}, "SeveralFaults WrongInput"),
     ("GET", "/chains/new", {"preset": "../x"}, "UnknownRecipe"),
-    ("POST", "/sweeps", {"recipe": "reward"}, "NothingVaried"),
+    ("POST", "/sweeps", {"recipe": "reward"}, "SeveralFaults NothingVaried InputMissing"),
     ("POST", "/sweeps", {"recipe": "../x"}, "UnknownRecipe"),
-    ("POST", "/sweeps", {"recipe": "reward", "vary-1": "__class__", "values-1": "1,2"}, "BadConfig"),
-    ("POST", "/sweeps", {"recipe": "reward", "vary-1": "epochs", "values-1": f"1,{HUGE}"}, "BadConfig"),
+    *(
+        ("POST", "/sweeps", {"recipe": "reward", "vary-1": field, "values-1": values}, "SeveralFaults BadConfig")
+        for field, values in (("__class__", "1,2"), ("epochs", f"1,{HUGE}"))
+    ),
     ("POST", "/groups/{group_id}/cancellation", {"reason": "x" * 501}, "Unreadable"),
     *(
         ("POST", "/webhooks", {"url": url}, "BadWebhook BadAddress PrivateAddress Unreadable")
