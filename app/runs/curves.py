@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from app.core.db import Session
+from app.runs.metric_words import called
 from app.runs.tables import Metric, Run
 
 LOOK = 40
@@ -31,6 +32,11 @@ class Name(NamedTuple):
     def key(self) -> str:
         """As an address says it."""
         return f"{self.split}:{self.metric}"
+
+    @property
+    def words(self) -> str:
+        """As a page says it."""
+        return called(self.metric, self.split)
 
 
 class Choice(NamedTuple):

@@ -28,6 +28,7 @@ from app.runs import (
     groups,
     lineage,
     live,
+    metric_words,
     noticing,
     offering,
     playground_pages,
@@ -126,7 +127,8 @@ def run_page(request: Request, session: Db, seat: Overseer, run_id: RunId, after
     run = queries.run(session, seat, run_id)
     drawn = lineage.of_run(session, seat, run.id)
     context = {**_around(session, run), **results.shown(session, run, after)}
-    return page(request, "runs/run.html", run=run, lineage=drawn, odd=noticing.notes_of(session, [run]), **context)
+    odd = noticing.notes_of(session, [run])
+    return page(request, "runs/run.html", run=run, lineage=drawn, odd=odd, metric_words=metric_words.words(), **context)
 
 
 def _around(session: Session, run: Run) -> dict[str, Any]:

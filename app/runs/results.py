@@ -51,6 +51,10 @@ LABELS = {
 }
 
 
+MODES = ("acc_given", "acc_own", "acc_none")
+"""Accuracy by which critiques a reward model was given."""
+
+
 def log_path(run: Run) -> Path:
     return storage.run_folder(run.id) / "log.txt"
 
@@ -144,6 +148,7 @@ def numbers(result: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         (LABELS.get(name, name.replace("_", " ").capitalize()), _said(name, value))
         for name, value in sorted(result.items(), key=lambda each: order.get(each[0], len(order)))
+        if name != "accuracy" or not any(mode in result for mode in MODES)  # which is the first of these, once more
     ]
 
 

@@ -35,9 +35,21 @@ function options(element, { series, height, x, log, elapsed, together }) {
     height,
     scales: { x: { time: false }, y: { distr: log ? 3 : 1 } },
     series: [{ label: x, ...(elapsed && { value: (_, value) => (value == null ? "–" : clock(value)) }) }, ...drawn],
-    axes: [elapsed ? { ...axis, incrs: TIMES, values: (_, ticks) => ticks.map(clock) } : axis, { ...axis, size: 64, values: (_, ticks) => ticks.map(tickWords) }],
+    axes: [{ ...axis, size: 32, ...(elapsed && { incrs: TIMES, values: (_, ticks) => ticks.map(clock) }) }, { ...axis, size: 64, values: (_, ticks) => ticks.map(tickWords) }],
     cursor: { points: { size: 7 }, ...(together && { sync: { key: together, setSeries: false } }) },
+    legend: { markers: { dash: (_, place) => (series[place - 1].dashed ? "dashed" : "solid") } },
+    hooks: { setLegend: [rest], init: [hideFaint] },
   };
+
+  function hideFaint({ root }) {
+    series.forEach((each, place) => each.faint && root.querySelectorAll(".u-series")[place + 1].classList.add("faint"));
+  }
+}
+
+// While nobody points at a place, the legend says the last number of each curve.
+function rest(plot) {
+  if (plot.legend.idx !== null || !plot.data[0].length) return;
+  plot.setLegend({ idxs: plot.data.map((column) => column.findLastIndex((value) => value != null)) }, false);
 }
 
 /**
@@ -53,6 +65,7 @@ export function lineChart(element, { series, steps = [], height = 220, x = _("st
   function draw() {
     plot?.destroy();
     plot = new uPlot(options(element, { series, height, x, log, elapsed, together }), data, element);
+    rest(plot);
   }
 
   const zoomed = () => plot.scales.x.min > data[0][0] || plot.scales.x.max < data[0].at(-1);
@@ -61,6 +74,7 @@ export function lineChart(element, { series, steps = [], height = 220, x = _("st
     data = newer;
     plot.setData(data, !keep);
     if (keep) plot.redraw();
+    rest(plot);
   }
 
   const size = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height }));

@@ -30,7 +30,8 @@ const familyOf = (name) => {
 
 class Figure {
   constructor(family, place) {
-    this.series = new Map(); // label → Map(step → {at, value})
+    this.series = new Map(); // label → Map(step → {at, value}), in the order of `ranks`
+    this.ranks = new Map(); // label → where it stands: by its metric, training before held-out
     this.element = document.createElement("figure");
     this.element.className = "curve";
     const caption = document.createElement("figcaption");
@@ -45,13 +46,25 @@ class Figure {
     place.insertBefore(this.element, [...place.children].find((each) => Number(each.dataset.family) > family) ?? null);
   }
 
-  add(label, step, point) {
-    const isNew = !this.series.has(label);
-    if (isNew) this.series.set(label, new Map());
+  add({ label, rank, step, point }) {
+    if (!this.series.has(label)) this.join(label, rank);
     const points = this.series.get(label).set(step, point);
-    if (isNew || points.size === FEW) this.shape = undefined;
+    if (points.size === FEW) this.shape = undefined;
     this.last.set(label, point.value);
     this.stale = this.unsaid = true;
+  }
+
+  join(label, rank) {
+    this.ranks.set(label, rank);
+    const known = [...this.series, [label, new Map()]];
+    this.series = new Map(known.sort(([one], [other]) => this.ranks.get(one) - this.ranks.get(other)));
+    this.shape = undefined;
+  }
+
+  // A metric has one colour; over held-out samples it is dashed.
+  colours() {
+    const metrics = [...new Set([...this.ranks.values()].map(Math.floor))].sort((one, other) => one - other);
+    return new Map([...this.ranks].map(([label, rank]) => [label, metrics.indexOf(Math.floor(rank))]));
   }
 
   say() {
@@ -77,9 +90,10 @@ class Figure {
 
   begin(view, steps, columns) {
     this.chart?.destroy();
-    const series = [...this.series].flatMap(([label, points], colour) => {
-      const each = { label, colour, dashed: label.endsWith(HELD_OUT), points: points.size < FEW };
-      return view.smoothing ? [{ ...each, faint: true }, { ...each, label: _("%(label)s, smoothed", { label }), points: false }] : [each];
+    const colours = this.colours();
+    const series = [...this.series].flatMap(([label, points]) => {
+      const each = { label, colour: colours.get(label), dashed: this.ranks.get(label) % 1 > 0, points: points.size < FEW };
+      return view.smoothing ? [{ ...each, faint: true }, { ...each, points: false }] : [each];
     });
     const drawn = series.map((each, place) => ({ ...each, values: columns[place] }));
     const elapsed = view.axis === "time";
@@ -92,6 +106,8 @@ export class Curves {
   constructor(place, view) {
     this.place = place;
     this.view = view;
+    this.words = new Map(JSON.parse(place.dataset.words)); // name of a metric → what the reader calls it
+    this.order = new Map([...this.words.keys()].map((name, at) => [name, at]));
     this.began = Infinity;
     this.figures = new Map();
     this.sight = new IntersectionObserver((looks) => this.look(looks), { rootMargin: "200px" });
@@ -113,8 +129,12 @@ export class Curves {
 
   add({ step, split, at = 0, values }) {
     this.began = Math.min(this.began, at);
+    const heldOut = split === "held_out";
     for (const [name, value] of Object.entries(values)) {
-      this.figure(familyOf(name)).add(split === "held_out" ? name + HELD_OUT : name, step, { at, value });
+      if (!this.order.has(name)) this.order.set(name, this.order.size);
+      const label = (this.words.get(name) ?? name) + (heldOut ? HELD_OUT : "");
+      const rank = this.order.get(name) + (heldOut ? 0.5 : 0);
+      this.figure(familyOf(name)).add({ label, rank, step, point: { at, value } });
     }
     this.soon();
   }

@@ -25,6 +25,7 @@ def test_a_researcher_looks_closer_at_a_run(session: Session, browser: Browser, 
     story = stories.begin(session)
     run = story.start()
     run.claimed_by, run.claimed_at, run.heartbeat_at, run.started_at = "w", now(), now(), now()
+    say(session, run, 0, **{**metric(0, 1.0), "split": "held_out", "values": {"loss": 4.0}})
     for step in range(1, 6):
         values = {"padding_share": 0.125, "tokens_per_second": 1200.0, "loss": 3.0 / step}
         say(session, run, step, **{**metric(step, 1.0), "values": values})
@@ -43,11 +44,13 @@ def test_a_researcher_looks_closer_at_a_run(session: Session, browser: Browser, 
     page.goto(f"{address}{story.at}/{run.id}")
 
     loss = page.locator("figure", has_text="Loss")
-    expect(loss.locator(".u-legend")).to_contain_text("loss")
+    at_rest = ["step5", "Loss0.6000", "Loss, held-out4.000"]  # what was said last, while nobody points at a place
+    expect(loss.locator(".u-series")).to_have_text(at_rest)
     expect(page.locator("#curves figcaption")).to_have_text(["Loss", "Speed, tokens a second", "Share of padding"])
     expect(page.locator(".run-gauges")).to_contain_text("13 %")
     page.get_by_label("Smoothing").fill("0.5")
-    expect(loss.locator(".u-legend")).to_contain_text("loss, smoothed")
+    expect(loss.locator(".u-series:visible")).to_have_count(3)
+    expect(loss.locator(".u-series:visible").nth(1)).not_to_have_text(at_rest[1])
     page.get_by_label("Logarithmic").check()
     page.get_by_label("Along").select_option("time")
     expect(loss.locator(".u-legend")).to_contain_text("time")
@@ -55,7 +58,7 @@ def test_a_researcher_looks_closer_at_a_run(session: Session, browser: Browser, 
     expect(padding.locator(".u-legend")).to_contain_text("time")
     page.reload()
     expect(page.get_by_label("Along")).to_have_value("time")
-    expect(loss.locator(".u-legend")).to_contain_text("loss, smoothed")
+    expect(loss.locator(".u-series.faint")).to_have_count(2)
 
     expect(page.locator("#samples")).to_contain_text("An answer of step 4.")
     page.get_by_role("button", name="Earlier").click()
