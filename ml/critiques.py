@@ -32,13 +32,17 @@ def to_learn(origin: str, dataset: Dataset, samples: list[Sample], folder: RunFo
     found = human(dataset)
     if origin == "expanded":
         expanded = read_critiques(folder.input("critiques.jsonl"), dataset)
-        _note(folder, "have no expanded critique; their human reason stands in", _lacking(samples, expanded, found))
+        _note(
+            folder,
+            "that have no expanded critique, where the human reason stands in",
+            _lacking(samples, expanded, found),
+        )
         found |= expanded
     wanted = [(sample.id, each.id) for sample in samples for each in sample.responses]
     lacking = [key for key in wanted if key not in found]
     if len(lacking) == len(wanted):
         raise MissingCritiques(f"no response of the training samples has a critique of the origin {origin!r}")
-    _note(folder, "have no critique and are left out, with their pairs", lacking)
+    _note(folder, "that have no critique, left out with their pairs", lacking)
     return found
 
 
@@ -51,4 +55,4 @@ def _note(folder: RunFolder, what: str, keys: list[Key]) -> None:
     if keys:
         names = ", ".join(f"{sample}/{response}" for sample, response in keys[:NAMED])
         more = f" and {len(keys) - NAMED} more" if len(keys) > NAMED else ""
-        folder.note(f"{len(keys)} responses {what}: {names}{more}", "warning")
+        folder.note(f"responses {what}: {len(keys)} ({names}{more})", "warning")

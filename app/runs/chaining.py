@@ -74,6 +74,12 @@ def fresh(preset: str) -> Chain:
     return Chain("", _paper_base(preset), 0, False, steps, frozenset(STEPS), preset=preset)
 
 
+def keeping(chain: Chain, said: Mapping[str, str]) -> Chain:
+    """As `forms.keeping`; a base model that the preset names goes before the one that was written."""
+    given = sent(said)
+    return replace(chain, name=given.name, base=chain.base or given.base, dataset=given.dataset)
+
+
 def _paper_base(preset: str) -> str:
     return str(recipes.PRESETS["reward"][preset].get("base", "")) if preset else ""
 

@@ -106,6 +106,12 @@ def fresh(recipe: str, preset: str, of: int = 0) -> Form:
     return Form(kind, "", values, {}, of=of, preset=preset)
 
 
+def keeping(form: Form, said: Mapping[str, str]) -> Form:
+    """The form with what its preset does not set: the name, hours and inputs that were chosen before."""
+    given = sent({**said, "recipe": form.kind.recipe})
+    return replace(form, name=given.name, inputs=given.inputs, max_hours=given.max_hours)
+
+
 def like(run: Run, instead: int = 0) -> Form:
     """The form of an earlier run; `instead` says that it shall take that run's place in its chain."""
     inputs = {each.role: each.dataset_id or each.from_run_id or 0 for each in run.inputs}

@@ -31,7 +31,7 @@ Fields = Annotated[dict[str, str], Depends(fields)]
 
 @router.get("/chains/new")
 def new_chain(request: Request, session: Db, seat: Researcher, preset: str = "") -> Response:
-    return _chain(request, session, seat, chaining.fresh(preset))
+    return _chain(request, session, seat, chaining.keeping(chaining.fresh(preset), request.query_params))
 
 
 def _chain(request: Request, session: Session, seat: Seat, chain: chaining.Chain, status: int = 200) -> Response:

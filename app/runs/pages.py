@@ -92,8 +92,9 @@ def new_page(
     of: Number = 0,
 ) -> Response:
     """like, instead: an earlier run to begin from; of: a run that the new one shall read."""
-    earlier = like or instead
-    form = forms.like(queries.run(session, seat, earlier), instead) if earlier else forms.fresh(recipe, preset, of)
+    if earlier := like or instead:
+        return _form(request, session, seat, forms.like(queries.run(session, seat, earlier), instead))
+    form = forms.keeping(forms.fresh(recipe, preset, of), request.query_params)
     return _form(request, session, seat, form)
 
 

@@ -33,7 +33,7 @@ def run(folder: RunFolder, config: Score) -> None:
     rewards, used = judge.rewards(batches_of(samples, config, lengths), known, watch)
     lacking = sum(len(sample.responses) for sample in samples) - len(rewards)
     if lacking:
-        folder.note(f"{lacking} responses have no given critique, so they and their pairs have no score", "warning")
+        folder.note(f"responses that have no given critique, without a score, as are their pairs: {lacking}", "warning")
     margins = accuracy.margins_of(dataset, samples, rewards)
 
     write_jsonl(folder.output / "rewards.jsonl", (reward_row(key, value, used) for key, value in rewards.items()))

@@ -10,6 +10,16 @@ async function estimate() {
   if (answer.ok && mine === latest) words.textContent = await answer.text();
 }
 
+// A preset sets a recipe's fields; what else was chosen goes along to its page.
+const KEPT = /^(name|base|max_hours|input-.*)$/;
+for (const link of document.querySelectorAll(".presets a")) {
+  link.addEventListener("click", () => {
+    const address = new URL(link.href);
+    for (const [name, text] of new FormData(form)) if (KEPT.test(name) && text) address.searchParams.set(name, text);
+    link.href = address;
+  });
+}
+
 // Enter in a row of the sweep starts the sweep.
 form.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || !event.target.matches(".sweep-row input")) return;

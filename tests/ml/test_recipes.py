@@ -184,7 +184,7 @@ def test_expanded_critiques_that_are_missing_are_named(tmp_path: Path, data: Pat
     config = REWARD | {"critiques": "expanded", "max_steps": 1, "evaluate_with": "given"}
     folder = go("reward", tmp_path / "run", inputs, base=str(base), **config)
     note = cast.lines(folder / "metrics.jsonl", "note", level="warning")[0]["text"]
-    assert note.startswith("20 responses have no expanded critique")
+    assert note.startswith("responses that have no expanded critique, where the human reason stands in: 20 (")
     assert "s1/r1-0" in note
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -255,6 +256,14 @@ def test_the_form_says_which_step_is_wrong_and_which_preset_it_shows(story: stor
     for at in (f"{story.at}/chains/new?", f"{story.at}/new?recipe=score&"):
         assert 'preset=tiny" aria-current="true"' in rita.get(f"{at}preset=tiny").text
         assert 'preset=tiny" aria-current' not in rita.get(at).text
+
+
+def test_another_preset_keeps_what_it_does_not_set(story: stories.Story, rita: TestClient) -> None:
+    kept = f"preset=tiny&name=Tuesday&max_hours=3&input-dataset={story.dataset.id}"
+    for at in (f"{story.at}/chains/new", f"{story.at}/new?recipe=reward"):
+        text = rita.get(f"{at}{'&' if '?' in at else '?'}{kept}").text
+        assert 'value="Tuesday"' in text and f'<option value="{story.dataset.id}" selected>' in text
+    assert re.search('name="max_hours"[^>]* value="3"', text)
 
 
 def test_every_preset_of_a_chain_is_one_of_every_step() -> None:
