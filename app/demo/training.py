@@ -1,4 +1,4 @@
-"""The demonstration's dataset and its first runs: one of each recipe, queued for the worker to execute."""
+"""The demonstration's dataset and its first runs, queued for the worker: a chain, then clusters and their map."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from app.core.db import Session
 from app.datasets import actions as datasets
 from app.projects.guard import Seat
-from app.runs import groups
+from app.runs import actions, groups
 from app.runs.group_tables import CHAIN
 from app.runs.planning import Plan, planned
 from app.runs.tables import Run
@@ -33,11 +33,13 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "score": {**_SEEN, "critiques": "own", "max_critique_tokens": 32, "samples_per_batch": 2},
     "mm_dpo": {**_TRAINED, "learning_rate": 5e-4, "epochs": 4, "sample_tokens": 32},
     "evaluate": {**_SEEN, "max_new_tokens": 32, "max_critique_tokens": 32, "samples_per_batch": 2},
+    # Three dozen pictures have six groups; UMAP would first be compiled for longer than everything else takes.
+    "cluster": {"clusters": 6, "layout": "pca"},
 }
 
 
 def queue_runs(session: Session, seat: Seat, base: Path) -> list[Run]:
-    """Freeze what is accepted and start a chain on it, a run of each recipe."""
+    """Freeze what is accepted and start a chain on it; then group the samples by how they look."""
     dataset = datasets.freeze(session, seat, DATASET_NAME, HELD_OUT_SHARE).id
 
     def plan(recipe: str, name: str, trains: bool = False, **inputs: Plan) -> Plan:
@@ -51,4 +53,7 @@ def queue_runs(session: Session, seat: Seat, base: Path) -> list[Run]:
     evaluate = plan("evaluate", "Tiny policy against its base", policy=policy, reward=reward)
     steps = [expand, reward, score, policy, evaluate]
     groups.begin(session, seat, CHAIN, "From reasons to a tiny policy", {"approve": False}, steps)
-    return [step.run for step in steps if step.run]
+    clusters = actions.begin(
+        session, seat, planned(session, seat, "cluster", "What looks alike", CONFIGS["cluster"], {})
+    )
+    return [*[step.run for step in steps if step.run], clusters]

@@ -222,7 +222,7 @@ READERS: dict[str, list[tuple[str, Way]]] = {
 NO_PAGES = re.compile(
     r"^/(api|language|notices)/|\.(csv|jsonl)$|^/(healthz|readyz|metrics)$"
     r"|/((signed-)?media/.*|turns/[^/]+/picture|download|events|log|log/search|history|estimate|responses|curves|rules/progress)$"
-    r"|/(groups/[^/]+/state|samplings/composition|map/points|map/pictures)$"
+    r"|/(groups/[^/]+/state|workers/state|samplings/composition|map/points|map/pictures)$"
 )
 """Routes that answer with data, files, streams and parts of pages, or lead on."""
 WITH_A_PROVIDER = {

@@ -192,12 +192,12 @@ def test_a_dataset_is_frozen_from_which_training_can_start(session: Session, see
 
 def test_one_run_of_each_recipe_waits_for_its_turn_on_the_tiny_model(session: Session, seeded: Seeded) -> None:
     queued = list(session.scalars(sa.select(Run).order_by(Run.id)))
-    assert [run.recipe for run in queued] == ["expand", "reward", "score", "mm_dpo", "evaluate"]
+    assert [run.recipe for run in queued] == ["expand", "reward", "score", "mm_dpo", "evaluate", "cluster"]
     assert all(run.claimed_by is None and run.result is None for run in queued)
     assert {run.author.name for run in queued} == {"Rui"}
     assert (Path(queued[1].config["base"]) / "model.safetensors").is_file()
     ready = [run.recipe for run in queued if not runs.waits_for(session, run)]
-    assert ready == ["expand", "reward"]
+    assert ready == ["expand", "reward", "cluster"]
 
 
 def test_seeding_twice_changes_nothing(session: Session, house: Path, seeded: Seeded) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts.tables import AuditEntry
 from app.projects.guard import Seat
+from app.samples.curating_tables import SetAside
 from app.samples.picking import Rule, totals
 from app.samples.sampling_tables import Sampling
 from app.samples.tables import Sample
@@ -106,3 +107,13 @@ def test_a_rule_that_cannot_be_meant_is_named_at_its_field(
 def test_a_rule_that_picks_nothing_is_refused(ada: Seat, client_of_ada: TestClient) -> None:
     answer = client_of_ada.post("/projects/streets/samplings", data={"per_cluster": "0", "video": "0", "safety": "0"})
     assert (answer.status_code, "NothingPicked" in answer.text) == (409, True)
+
+
+def test_a_project_without_samples_to_pick_says_what_to_do(
+    ada: Seat, client_of_ada: TestClient, session: Session
+) -> None:
+    assert "nothing to pick from" not in client_of_ada.get("/projects/streets/samplings/new").text
+    for row in session.scalars(sa.select(Sample)):
+        session.add(SetAside(sample_id=row.id, user_id=ada.user.id))
+    session.commit()
+    assert "There is nothing to pick from" in client_of_ada.get("/projects/streets/samplings/new").text
