@@ -172,7 +172,7 @@ def export_dataset(
             "--format", help="mm-rlhf (dpo_pairs.jsonl), trl, llama-factory, ms-swift, parquet, hugging-face or folder."
         ),
     ] = "mm-rlhf",
-    margins: Annotated[int, typer.Option(help="Number of a score run of the dataset: its margins go along.")] = 0,
+    margins: Annotated[int, typer.Option(help="Number of a score run: its margins stand for imported ones.")] = 0,
 ) -> None:
     """Write a frozen dataset with its media as a ZIP file."""
     from app.accounts.log import audit

@@ -11,11 +11,11 @@ import sqlalchemy as sa
 from app.accounts.tables import User
 from app.annotations.measuring import measure
 from app.annotations.tables import Annotation, Review
-from app.core.db import Session, now
+from app.core.db import Session, insert_of, now
 from app.projects.tables import Project
 from app.samples.importing import Judged
 from app.samples.schemas import Judgement
-from app.samples.tables import Import, Response
+from app.samples.tables import Import, Margin, Response
 from app.tasks.cutting import plain_lane
 from app.tasks.tables import Task
 
@@ -31,6 +31,7 @@ def keep(session: Session, row: Import, judged: Judged) -> None:
     replies = _replies(session, [sample_id for sample_id, _judgement in judged])
     for sample_id, judgement in judged:
         _annotate(session, row, person, lane, sample_id, replies[sample_id], judgement)
+    _keep_margins(session, judged, replies)
     measure(session, row.project_id, list(replies))
 
 
@@ -85,6 +86,18 @@ def _annotate(
         )
     )
     session.flush()
+
+
+def _keep_margins(session: Session, judged: Judged, replies: dict[int, list[str]]) -> None:
+    """The responses' and no person's: what a reward model gave them is no part of anybody's annotation."""
+    rows = [
+        {"chosen_id": int(of[better]), "rejected_id": int(of[worse]), "sample_id": sample_id, "value": margin}
+        for sample_id, judgement in judged
+        for of in [replies[sample_id]]
+        for better, worse, margin in judgement.margins
+    ]
+    if rows:
+        session.execute(insert_of(Margin, rows).on_conflict_do_nothing())
 
 
 def content_of(replies: list[str], judgement: Judgement) -> dict[str, object]:

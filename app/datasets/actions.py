@@ -142,11 +142,12 @@ def _check(choice: Choice) -> None:
 def _found(session: Session, plan: Plan) -> Iterator[tuple[Sample, Lines, int]]:
     """Each sample with its lines and how many annotations could not judge it."""
     for batch in queries.by_sample(plan.ballots.rows):
-        samples = queries.samples(session, [ballots[0].sample_id for ballots in batch])
+        ids = [ballots[0].sample_id for ballots in batch]
+        samples, margins = queries.samples(session, ids), queries.margins(session, ids)
         ballots = [ballot for each in batch for ballot in each]
         many = Counter(ballot.sample_id for ballot in ballots)
         for sample_id, voters, outcome in tallying.decided(session, ballots, plan.choice, plan.learnt):
-            lines = lines_of(samples[sample_id], voters, outcome, plan.splits[sample_id])
+            lines = lines_of(samples[sample_id], voters, outcome, plan.splits[sample_id], margins)
             yield samples[sample_id], lines, many[sample_id] - lines.judges
     for each in plan.preferences:
         yield *preferences.lines_of(each, plan.splits[each.number]), 0

@@ -35,6 +35,7 @@ class Census:
             reasons=sum(bool(each["critique"].strip()) for each in responses),
             positives=sum(each["origin"] == "positive" for each in responses),
             negatives=sum(each["origin"] == "negative" for each in responses),
+            margins=len(lines.margins),
             playground=int(lines.sample.get("origin") == "playground"),
         )
         self.totals += counts
@@ -53,7 +54,7 @@ class Census:
         splits = {each: self._pair_of(self.parts["split"].get(each, Counter())) for each in SPLITS}
         return {
             **{name: self.totals[name] for name in names},
-            **({"playground": self.totals["playground"]} if self.totals["playground"] else {}),
+            **{name: self.totals[name] for name in ("margins", "playground") if self.totals[name]},
             **splits,
             "by_question_type": self._sorted("question_type"),
             "by_domain": self._sorted("domain"),

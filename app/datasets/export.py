@@ -41,8 +41,14 @@ class Format(NamedTuple):
 
 
 def stream(dataset: Dataset, kind: str, margins: Margins | None = None) -> Iterator[bytes]:
-    """The bytes of the ZIP. margins: δ by pair, where the dataset was scored. Raises BadFormat before any byte."""
-    return archive(_format(kind).members(dataset, margins or {}))
+    """The bytes of the ZIP. Raises BadFormat before any byte.
+
+    margins: δ by pair, of a score run; without one, those that came with the imported data.
+    """
+    write = _format(kind).members
+    if margins is None:
+        margins = reading.brought(dataset.id) if dataset.counts.get("margins") else {}
+    return archive(write(dataset, margins))
 
 
 def write_zip(dataset: Dataset, kind: str, file: Path, margins: Margins | None = None) -> int:
@@ -74,7 +80,7 @@ def _format(kind: str) -> Format:
 def published(dataset: Dataset, margins: Margins) -> Iterator[Member]:
     """The two published files with their keys; media in folders that tell a sample's category, videos as folders."""
     yield "dpo_pairs.jsonl", jsonl(dataset, lambda sample, pair: published_line(sample, pair, margins))
-    yield "data.jsonl", (line_of(judged_line(sample)) for sample in reading.samples(dataset.id))
+    yield "data.jsonl", (line_of(judged_line(sample, margins)) for sample in reading.samples(dataset.id))
     yield "held_out.txt", _held_out_ids(dataset)
     yield from cards(dataset)
     sent: set[str] = set()
@@ -86,7 +92,7 @@ def published(dataset: Dataset, margins: Margins) -> Iterator[Member]:
 
 
 def published_line(sample: FrozenSample, pair: dict[str, str], margins: Margins) -> dict[str, Any]:
-    """One line of dpo_pairs.jsonl. ls_factor, the reward margin δ, is there where the pair was scored."""
+    """One line of dpo_pairs.jsonl. ls_factor, the reward margin δ, is there where the pair has one."""
     chosen, rejected = sample.response(pair["chosen"]), sample.response(pair["rejected"])
     line = {
         "id": pair_id(pair),
@@ -101,8 +107,11 @@ def published_line(sample: FrozenSample, pair: dict[str, str], margins: Margins)
     return line if margin is None else {**line, "ls_factor": margin}
 
 
-def judged_line(sample: FrozenSample) -> dict[str, Any]:
-    """One line of data.jsonl: what people said of a sample, in ties too. Scores are means where several said them."""
+def judged_line(sample: FrozenSample, margins: Margins) -> dict[str, Any]:
+    """One line of data.jsonl: what people said of a sample, in ties too. Scores are means where several said them.
+
+    ls_factors: the margins of its pairs that have one, each behind the places of its two responses.
+    """
     line = sample.line
     replies = [
         {
@@ -117,7 +126,14 @@ def judged_line(sample: FrozenSample) -> dict[str, Any]:
     about: dict[str, Any] = {
         name: line[name] for name in ("domain", "danger", "question_type", "prompt") if name in line
     }
-    return {"id": line["id"], **_medium(sample), **about, "responses": replies, "rank_reason": line["rank_reason"]}
+    found = {"id": line["id"], **_medium(sample), **about, "responses": replies, "rank_reason": line["rank_reason"]}
+    places = {each["id"]: place for place, each in enumerate(line["responses"])}
+    scored = [
+        [places[pair["chosen"]], places[pair["rejected"]], margins[key_of(pair)]]
+        for pair in sample.pairs
+        if key_of(pair) in margins
+    ]
+    return {**found, "ls_factors": scored} if scored else found
 
 
 def _medium(sample: FrozenSample) -> dict[str, Any]:

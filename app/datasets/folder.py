@@ -43,12 +43,13 @@ def write_lines(folder: Path, found: Iterable[tuple[Sample, Lines]]) -> None:
                 continue
             samples.write(line_of(lines.sample))
             for vote in lines.pairs:
-                pairs.write(line_of(pair_line(lines.sample, vote)))
+                pairs.write(line_of(pair_line(lines.sample, vote, lines.margins.get(vote.pair))))
             _bring_media(folder, sample)
 
 
-def pair_line(sample: dict[str, Any], vote: Vote) -> dict[str, Any]:
-    return {
+def pair_line(sample: dict[str, Any], vote: Vote, margin: float | None = None) -> dict[str, Any]:
+    """margin: the one that came with the imported data."""
+    line = {
         "sample": sample["id"],
         "chosen": vote.pair.chosen,
         "rejected": vote.pair.rejected,
@@ -56,6 +57,7 @@ def pair_line(sample: dict[str, Any], vote: Vote) -> dict[str, Any]:
         "votes": {"for": vote.votes_for, "against": vote.against, "tied": vote.tied},
         "confidence": vote.confidence,
     }
+    return line if margin is None else {**line, "margin": margin}
 
 
 def line_of(row: dict[str, Any]) -> bytes:
@@ -104,6 +106,7 @@ def card_text(card: dict[str, Any]) -> str:
         _table(("part", "samples", "pairs"), [(n, f"{c['samples']:,}", f"{c['pairs']:,}") for n, c in parts]),
         "Pairs are all comparisons of unlike rank; a positive sample beats, a negative one loses to its tied group. "
         "Each pair of pairs.jsonl carries its votes and its confidence.",
+        BROUGHT.format(counts["margins"]) if counts.get("margins") else "",
         "## How several judgements became one order",
         how_text(settings["aggregation"]),
         f"Held out: whole samples, share {settings['held_out_share']:g}, seed {settings['seed']}; samples that share "
@@ -139,6 +142,10 @@ def how_sentences(chosen: dict[str, Any]) -> list[str]:
     return said
 
 
+BROUGHT = (
+    "Pairs with a reward margin that came with the imported data, by the reward model of those who published it: {:,}. "
+    "A download that names a score run has that run's margins in their place."
+)
 PLAYGROUND = N_(
     "Votes of the playground are in it too, as samples whose ids begin with t: one person each, between two policies."
 )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from statistics import mean
 from typing import Any, NamedTuple
 
 from app.annotations.schemas import DraftContent
 from app.datasets import pairs
+from app.datasets.pairs import Pair
 from app.datasets.voting import Outcome, Vote, Voter
 from app.samples.tables import Medium, Sample
 
@@ -22,10 +24,17 @@ class Lines(NamedTuple):
     fallen: Counter[str]
     judges: int
     """Annotations or decisions that could judge; the others of the sample could not."""
+    margins: Mapping[Pair, float] = {}
+    """Those of its pairs that came with the imported data."""
 
 
-def lines_of(sample: Sample, voters: list[Voter], outcome: Outcome, split: str) -> Lines:
-    """The line of samples.jsonl and the pairs of one sample."""
+def lines_of(
+    sample: Sample, voters: list[Voter], outcome: Outcome, split: str, margins: Mapping[Pair, float] = {}
+) -> Lines:
+    """The line of samples.jsonl and the pairs of one sample. margins: δ by pair, also of other samples.
+
+    A pair that people turned has no margin: what was said of it the other way round is not made up anew.
+    """
     if not voters:
         return Lines(None, [], Counter(), 0)
     contents = {voter.author: voter.content for voter in voters}
@@ -42,7 +51,8 @@ def lines_of(sample: Sample, voters: list[Voter], outcome: Outcome, split: str) 
         "tie": all(content.tie for content in contents.values()),
         "rank_reason": first.rank_reason,
     }
-    return Lines(line, outcome.kept, outcome.fallen, len(voters))
+    own = {vote.pair: margins[vote.pair] for vote in outcome.kept if vote.pair in margins}
+    return Lines(line, outcome.kept, outcome.fallen, len(voters), own)
 
 
 def medium_path(medium: Medium) -> str:

@@ -154,7 +154,7 @@ def download(
     format: Annotated[str, Query(max_length=40)] = "mm-rlhf",
     scores: Number = 0,
 ) -> Response:
-    """A ZIP, streamed. scores: the run whose margins become ls_factor."""
+    """A ZIP, streamed. scores: the run whose margins become ls_factor; without one, the imported ones do."""
     dataset = _whole(session, seat, dataset_id)
     audit(session, seat.user, "dataset.exported", f"dataset {dataset.id}", seat.project.id, format=format)
     pieces = export.stream(dataset, format, _margins(session, seat, dataset, scores))
@@ -162,9 +162,9 @@ def download(
     return StreamingResponse(pieces, media_type="application/zip", headers=headers)
 
 
-def _margins(session: Session, seat: Seat, dataset: Dataset, run_id: int) -> members.Margins:
+def _margins(session: Session, seat: Seat, dataset: Dataset, run_id: int) -> members.Margins | None:
     if not run_id:
-        return {}
+        return None
     for use in uses.uses_of(session, seat, dataset):
         if use.id == run_id and use.margins is not None:
             return reading.margins(use.margins)

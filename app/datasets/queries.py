@@ -11,11 +11,12 @@ import sqlalchemy as sa
 from sqlalchemy.orm import aliased, joinedload, selectinload
 
 from app.annotations.tables import Adjudication, Annotation, Review, Revision
-from app.core.db import Session
+from app.core.db import Session, among
 from app.core.errors import NotFound
+from app.datasets.pairs import Pair, key_of
 from app.datasets.tables import Dataset
 from app.projects.guard import Seat
-from app.samples.tables import Medium, Sample
+from app.samples.tables import Margin, Medium, Sample
 
 BATCH = 200
 
@@ -111,6 +112,12 @@ def contents(session: Session, rows: Iterable[Ballot]) -> dict[str, dict[str, An
 def samples(session: Session, ids: list[int]) -> dict[int, Sample]:
     query = sa.select(Sample).options(selectinload(Sample.media), selectinload(Sample.responses))
     return {row.id: row for row in session.scalars(query.where(Sample.id.in_(ids)))}
+
+
+def margins(session: Session, sample_ids: list[int]) -> dict[Pair, float]:
+    """The reward margins that came with the imported data, by pair."""
+    query = sa.select(Margin.chosen_id, Margin.rejected_id, Margin.value).where(among(Margin.sample_id, sample_ids))
+    return {Pair(key_of(chosen), key_of(rejected)): value for chosen, rejected, value in session.execute(query)}
 
 
 def blobs_of(session: Session, project_id: int) -> dict[int, set[str]]:

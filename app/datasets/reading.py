@@ -43,6 +43,15 @@ def samples(dataset_id: int) -> Iterator[FrozenSample]:
         yield FrozenSample(line, pairs)
 
 
+def brought(dataset_id: int) -> dict[Key, float]:
+    """δ by pair, of those pairs whose margin came with the imported data."""
+    return {
+        (row["sample"], row["chosen"], row["rejected"]): row["margin"]
+        for row in lines(storage.dataset_folder(dataset_id) / "pairs.jsonl")
+        if "margin" in row
+    }
+
+
 def margins(path: Path) -> dict[Key, float]:
     """δ by pair from a score run's margins.jsonl; pairs without one are left out."""
     return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from app.core.language import N_
 
@@ -22,6 +22,10 @@ class ReplyLine(BaseModel):
     text: str = Field(min_length=1, max_length=100_000)
 
 
+Place = Annotated[int, Field(ge=0, le=11)]
+"""Of a response among its sample's."""
+
+
 class Judgement(BaseModel):
     """What people said of a sample elsewhere: lists in the order of its responses, empty where nothing was said."""
 
@@ -31,6 +35,8 @@ class Judgement(BaseModel):
     ranks: list[int] = Field(max_length=12)
     """1 for the best; equal ranks are a tie."""
     rank_reason: str = Field(default="", max_length=10_000)
+    margins: list[tuple[Place, Place, FiniteFloat]] = Field(default=[], max_length=66)
+    """The better response, the worse one, and the reward margin δ that somebody's reward model gave the two."""
 
 
 class SampleLine(BaseModel):
@@ -67,6 +73,8 @@ class SampleLine(BaseModel):
             raise ValueError(N_("frames stand beside a video file"))
         if self.judgement and len(self.judgement.ranks) != len(self.responses):
             raise ValueError(N_("a judgement ranks each response"))
+        if self.judgement and any(max(one, other) >= len(self.responses) for one, other, _ in self.judgement.margins):
+            raise ValueError(N_("a margin is between two of the responses"))
         return self
 
     @property

@@ -5,7 +5,8 @@ The published data set's two files, LLaVA's conversations, exports of Label Stud
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Set
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -79,6 +80,7 @@ def _mm_rlhf(row: Row, mapping: Mapping) -> Iterator[Row]:
             "reasons": [reply["reason"] for reply in replies],
             "ranks": dense([reply["rank"] for reply in replies]),
             "rank_reason": str(row.get("rank_reason") or row.get("ranking_reason") or ""),
+            "margins": row.get("ls_factors") or [],
         }
     yield line
 
@@ -214,14 +216,19 @@ def _pairs(row: Row, mapping: Mapping) -> Iterator[Row]:
     texts, reasons, edges = _preferences(rows)
     line = {**medium(rows[0]), "id": rows[0].get("id"), "prompt": rows[0].get("prompt")}
     line["responses"] = [{"model": f"published-{place}", "text": text} for place, text in enumerate(texts, 1)]
-    line["judgement"] = {"ranks": ranks_of(len(texts), edges), "reasons": [reasons.get(text, "") for text in texts]}
+    line["judgement"] = {
+        "ranks": ranks_of(len(texts), edges.keys()),
+        "reasons": [reasons.get(text, "") for text in texts],
+        "margins": [[*ends, margin] for ends, margin in edges.items() if margin is not None],
+    }
     yield line
 
 
-def _preferences(rows: list[Row]) -> tuple[list[str], dict[str, str], set[tuple[int, int]]]:
+def _preferences(rows: list[Row]) -> tuple[list[str], dict[str, str], dict[tuple[int, int], float | None]]:
+    """The texts, the reason for each, and the pairs of (better, worse) places with the margin of each that has one."""
     places: dict[str, int] = {}
     reasons: dict[str, str] = {}
-    edges = set()
+    edges: dict[tuple[int, int], float | None] = {}
     for row in rows:
         ends = []
         for side in ("chosen", "rejected"):
@@ -230,11 +237,24 @@ def _preferences(rows: list[Row]) -> tuple[list[str], dict[str, str], set[tuple[
             ends.append(places.setdefault(text, len(places)))
             if reason := row.get(f"{side}_reason"):
                 reasons.setdefault(text, str(reason))
-        edges.add((ends[0], ends[1]))
+        edges[ends[0], ends[1]] = _margin(row.get("ls_factor"), edges.get((ends[0], ends[1])))
     return list(places), reasons, edges
 
 
-def ranks_of(count: int, edges: set[tuple[int, int]]) -> list[int]:
+def _margin(given: Any, before: float | None) -> float | None:
+    """before: of an earlier line about the same pair, which holds."""
+    if given in (None, ""):
+        return before
+    try:
+        margin = math.nan if isinstance(given, bool) else float(given)  # a table without types has texts
+    except (TypeError, ValueError):
+        margin = math.nan
+    if not math.isfinite(margin):
+        raise BadLine(_("A reward margin is a number."), "ls_factor")
+    return margin if before is None else before
+
+
+def ranks_of(count: int, edges: Set[tuple[int, int]]) -> list[int]:
     """The ranking whose pairs are exactly these (better, worse). Raises BadLine where there is none."""
     ranks = [1] * count
     for _round in range(count):

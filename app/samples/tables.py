@@ -103,6 +103,18 @@ class Response(Base):
     __table_args__ = (sa.UniqueConstraint("sample_id", "position"),)
 
 
+class Margin(Base):
+    """The reward margin δ between two responses that came with the imported data: somebody else's reward model's."""
+
+    __tablename__ = "margins"
+    chosen_id: Mapped[int] = mapped_column(sa.ForeignKey("responses.id", ondelete="CASCADE"), primary_key=True)
+    rejected_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("responses.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    sample_id: Mapped[int] = mapped_column(sa.ForeignKey("samples.id", ondelete="CASCADE"), index=True)
+    value: Mapped[float]
+
+
 class Import(Base):
     """One file on its way into a project: how far it has come, and what was wrong with its lines.
 

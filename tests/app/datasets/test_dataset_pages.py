@@ -18,6 +18,7 @@ from app.datasets import actions
 from app.datasets.tables import Dataset
 from app.projects.guard import Seat
 from app.runs.tables import Run, RunInput
+from app.samples.tables import Margin
 from tests import cast
 from tests.app.datasets.test_freezing import judged_project
 
@@ -111,6 +112,23 @@ def test_a_finished_score_run_gives_the_download_its_margins(client: TestClient,
         lines = archive.read("dpo_pairs.jsonl").splitlines()
     assert {json.loads(line)["ls_factor"] for line in lines} == {0.5}
     assert client.get(f"{AT}/{dataset.id}/download?scores={run.id + 1}").status_code == 404
+
+
+def test_imported_margins_are_named_and_given_where_no_run_is_chosen(
+    client: TestClient, session: Session, ray: Seat
+) -> None:
+    first = actions.freeze(session, ray, "First")
+    assert "reward margin" not in client.get(f"{AT}/{first.id}").text
+    pair = json.loads((storage.dataset_folder(first.id) / "pairs.jsonl").read_text().splitlines()[0])
+    sample, chosen, rejected = (int(pair[name][1:]) for name in ("sample", "chosen", "rejected"))
+    session.add(Margin(sample_id=sample, chosen_id=chosen, rejected_id=rejected, value=0.25))
+    second = actions.freeze(session, ray, "First")
+    session.commit()
+    assert second.counts["margins"] == 1
+    assert "<strong>1</strong> pair carries a reward margin" in client.get(f"{AT}/{second.id}").text
+    with zipfile.ZipFile(io.BytesIO(client.get(f"{AT}/{second.id}/download?format=trl").content)) as archive:
+        lines = [json.loads(line) for line in archive.read("train.jsonl").splitlines()]
+    assert [line["margin"] for line in lines if "margin" in line] == [0.25]
 
 
 def test_an_annotator_may_not_look_and_another_project_has_nothing_here(

@@ -8,13 +8,15 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.annotations import bringing
 from app.datasets import actions as datasets
 from app.datasets.export import write_zip
+from app.datasets.tables import Dataset
 from app.samples import imports, local
-from app.samples.tables import Import
+from app.samples.tables import Import, Sample
 from tests import cast
 
 
@@ -89,6 +91,36 @@ def test_published_pairs_come_out_as_they_went_in(session: Session, tmp_path: Pa
     second = through(session, "second", tmp_path / "first.zip", tmp_path / "second.zip")
     assert told(second) == told(first)
     assert told(second, "data.jsonl") == told(first, "data.jsonl")
+
+
+def test_margins_of_published_pairs_come_out_as_they_went_in(session: Session, tmp_path: Path) -> None:
+    lines = [
+        pair("a", "b", ls_factor=0.1234567890123),
+        pair("a", "c"),
+        pair("b", "c", ls_factor=-2.5),
+        pair("yes", "no", prompt="So?", image="safety/dog.jpg", ls_factor=0.0),
+    ]
+    given = pack(tmp_path / "in.zip", lines, MEDIA)
+    first = through(session, "first", given, tmp_path / "first.zip")
+    assert told(first) == told(members_of(given))
+    assert "published it: 3." in first["card.md"].decode()
+    assert told(through(session, "second", tmp_path / "first.zip", tmp_path / "second.zip")) == told(first)
+    assert json.loads(first["data.jsonl"].splitlines()[1])["ls_factors"] == [[0, 1, 0.0]]
+
+
+def test_a_chosen_score_runs_margins_stand_in_place_of_the_imported_ones(session: Session, tmp_path: Path) -> None:
+    ranked = [pair("a", "b", ls_factor=0.5), pair("a", "c", ls_factor=0.75), pair("b", "c")]
+    through(session, "first", pack(tmp_path / "in.zip", ranked, MEDIA), tmp_path / "first.zip")
+    dataset = session.scalars(sa.select(Dataset)).one()
+    sample = session.scalars(sa.select(Sample)).one()
+    best, worst = (f"r{each.id}" for each in sample.responses if each.text in "ac")
+    write_zip(dataset, "mm-rlhf", tmp_path / "scored.zip", {(f"s{sample.id}", best, worst): 2.0})
+    lines = [json.loads(line) for line in members_of(tmp_path / "scored.zip")["dpo_pairs.jsonl"].splitlines()]
+    assert {(line["chosen"], line["rejected"]): line.get("ls_factor") for line in lines} == {
+        ("a", "b"): None,
+        ("a", "c"): 2.0,
+        ("b", "c"): None,
+    }
 
 
 def moving(line: dict[str, Any], folder: str) -> dict[str, Any]:

@@ -158,12 +158,14 @@ def test_scattered_pairs_of_one_question_are_one_ranking(session: Session, proje
 
     lines = [pair("1", "a", "b"), pair("9", "x", "y", "Who?"), pair("2", "a", "c"), "{"]
     lines += [pair("3", "k", "l", "Odd?"), pair("4", "m", "n", "Odd?")]
+    lines += [json.dumps(json.loads(pair("5", "o", "p", "How sure?")) | {"ls_factor": "very"})]
     (folder / "dpo_pairs.jsonl").write_text("\n".join(lines))
     row = bring(session, project, folder / "dpo_pairs.jsonl")
     assert (row.shape, row.added) == ("pairs", 2)
     assert [(fault[0], fault[2][:19]) for fault in row.faults] == [
         (4, "This is not JSON: u"),
         (5, "These pairs are not"),
+        (7, "A reward margin is "),
     ]
     annotation = session.scalars(sa.select(Annotation).order_by(Annotation.id)).first()
     assert annotation is not None
