@@ -200,7 +200,8 @@ def play() -> None:
 
 @app.task(name="sweep")
 def sweep() -> None:
-    """End stale leases, chain audit entries, forget what is past, apply waiting rules, offer runs that could start."""
+    """End stale leases, chain audit entries, forget what is past, apply waiting rules, offer runs that could start,
+    add frames that are lacking."""
     while True:
         with transaction() as session:
             if not seal(session):
@@ -222,6 +223,19 @@ def sweep() -> None:
     if ready and not _waiting_offers():
         for run_id in ready:
             perform_run.apply_async((run_id,))
+    _add_lacking_frames()
+
+
+def _add_lacking_frames() -> None:
+    with transaction() as session:
+        videos, _looked["up to"] = keeping.passed_by(session, _looked["up to"])
+    for video_id, moments in videos:
+        with transaction() as session:
+            keeping.add_frames(session, video_id, moments)
+
+
+_looked = {"up to": 0}
+"""The video at which this process's last sweep stopped looking for frames; a new process begins anew."""
 
 
 def _waiting_offers() -> int:

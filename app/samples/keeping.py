@@ -14,6 +14,12 @@ from app.samples import confined, renditions
 from app.samples.pictures import Picture, read_picture
 from app.samples.tables import Medium
 
+LOOKED_AT = 1000
+"""Videos of which one sweep asks whether their samples have frames."""
+
+AT_ONCE = 20
+"""Videos whose frames one sweep adds: it has more to do."""
+
 
 def keep_picture(path: Path, sha256: str) -> dict[str, Any]:
     """The columns of a picture's row, cleaned and kept. sha256: the file's, by which what it says can be remembered.
@@ -54,6 +60,25 @@ def without_frames(session: Session, sha256: str) -> list[int]:
     framed = sa.exists().where(frame.sample_id == Medium.sample_id, frame.kind == "frame")
     query = sa.select(Medium.id).where(Medium.blob_sha256 == sha256, Medium.kind == "video", ~framed)
     return list(session.scalars(query.order_by(Medium.id)))
+
+
+def passed_by(session: Session, after: int) -> tuple[list[tuple[int, list[float]]], int]:
+    """Videos that are prepared while their samples have no frames, each with its frames' moments; where to go on from.
+
+    A video is prepared once for all samples that ask about it; one whose import was not committed by then is passed by.
+    after: the id behind which to look, 0 at the beginning. A look ends after so many videos, with the end of all at 0.
+    """
+    frame = aliased(Medium)
+    framed = sa.exists().where(frame.sample_id == Medium.sample_id, frame.kind == "frame")
+    query = sa.select(Medium.id, Medium.blob_sha256, framed).where(Medium.kind == "video", Medium.id > after)
+    rows = session.execute(query.order_by(Medium.id).limit(LOOKED_AT)).all()
+    found: list[tuple[int, list[float]]] = []
+    for video_id, sha256, has_frames in rows:
+        moments = None if has_frames else (renditions.about(sha256) or {}).get("moments")
+        found += [(video_id, moments)] if moments else []
+        if len(found) == AT_ONCE:
+            return found, video_id
+    return found, rows[-1].id if len(rows) == LOOKED_AT else 0
 
 
 def add_frames(session: Session, video_id: int, moments: list[float]) -> None:

@@ -87,7 +87,10 @@ class Medium(Base):
     at_seconds: Mapped[float | None]
     """Where in its video a frame stands, where that is known."""
     sample: Mapped[Sample] = relationship(back_populates="media")
-    __table_args__ = (sa.UniqueConstraint("sample_id", "position"),)
+    __table_args__ = (
+        sa.UniqueConstraint("sample_id", "position"),
+        sa.Index("ix_media_videos", "id", postgresql_where=sa.text("kind = 'video'")),
+    )
 
 
 class Response(Base):

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from app.core import storage
 from app.demo import content, media
 from app.projects.tables import Project
-from app.samples import confined, renditions
+from app.samples import confined, keeping, renditions
 from app.samples.importing import import_samples
 from app.samples.tables import Medium, Sample
 from tests import cast
@@ -146,6 +146,27 @@ def test_every_sample_that_asks_about_a_video_gets_its_frames(
     assert len(nudged) == 2
     jobs.prepare_media(nudged)
     assert frames(session) == [renditions.SAMPLED] * 3
+
+
+def test_a_video_that_was_prepared_during_another_import_gets_its_frames_by_the_sweep(
+    session: Session, project: Project, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = bring_in(session, project, clip, video="clip.mp4")[0]
+    line = json.dumps({"prompt": "Not committed yet?", "responses": REPLIES, "video": "clip.mp4"})
+    import_samples(session, project, [line], clip, _me(session))
+    session.flush()
+    jobs.prepare_media([first.id])  # by another connection, which sees the first sample alone
+    session.commit()
+    assert frames(session) == [renditions.SAMPLED, 0]
+    monkeypatch.setitem(jobs._looked, "up to", 0)
+    monkeypatch.setattr(keeping, "LOOKED_AT", 1)  # the second video is for the second sweep
+    jobs.sweep()
+    assert frames(session) == [renditions.SAMPLED, 0]
+    jobs.sweep()
+    assert frames(session) == [renditions.SAMPLED] * 2
+    jobs.sweep()
+    jobs.sweep()
+    assert frames(session) == [renditions.SAMPLED] * 2
 
 
 def frames(session: Session) -> list[int]:
