@@ -6,8 +6,10 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import orjson
 import structlog
@@ -21,6 +23,15 @@ log = structlog.get_logger()
 SECONDS = 300.0
 """How long one file may take by the clock; the process's own limits are in `app.samples.preparing`."""
 
+MEMORY = 3 * 2**30
+"""Bytes of address space that one file may have; a picture of 100 megapixels needs a fraction, being read in strips."""
+
+EMBEDDED = "embedded:"
+"""How the name of a picture begins that a table's row carried within it."""
+
+REFUSED = b"!"
+"""How the line begins in which the reader of tables says what is wrong: rows begin with a brace."""
+
 SECRETS = ("DATABASE_URL", "BROKER_URL", "SECRET_KEY", "OPENAI_API_KEY")
 
 
@@ -30,7 +41,6 @@ def perform(work: str, source: Path, target: Path, where: str, **more: Any) -> d
     work: convert, picture, probe or video. target: the file or folder that it writes.
     """
     order = orjson.dumps({"work": work, "source": str(source), "target": str(target), **more})
-    environment = {name: value for name, value in os.environ.items() if name not in SECRETS}
     try:
         done = subprocess.run(
             [sys.executable, "-m", "app.samples.preparing"],
@@ -38,7 +48,7 @@ def perform(work: str, source: Path, target: Path, where: str, **more: Any) -> d
             capture_output=True,
             timeout=SECONDS,
             cwd=ROOT,
-            env={**environment, "VIPS_CONCURRENCY": "1", "OMP_NUM_THREADS": "1"},
+            env=_environment(),
         )
     except subprocess.TimeoutExpired:
         raise TooCostly(
@@ -54,6 +64,36 @@ def perform(work: str, source: Path, target: Path, where: str, **more: Any) -> d
     if "error" in answer:
         raise getattr(refusals, answer["error"])(answer["message"], where)
     return answer
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in SECRETS}
+    return {**kept, "VIPS_CONCURRENCY": "1", "OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+
+
+@contextmanager
+def reading(**order: Any) -> Iterator[tuple[IO[bytes], subprocess.Popen[bytes]]]:
+    """What `app.samples.columnar` writes about tables while it reads them, and its process, which ends with the block.
+
+    work: rows or count. parts: paths of the tables; of rows also aside and skip.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app.samples.columnar"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+        env=_environment(),
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        with process.stdin as given:
+            given.write(orjson.dumps(order))
+        yield process.stdout, process
+    finally:
+        process.kill()
+        process.stdout.close()
+        process.wait()
 
 
 def convert(content: bytes, where: str) -> bytes:

@@ -14,10 +14,11 @@ from typing import Any
 
 from app.core import storage
 from app.core.language import gettext as _
+from app.samples.confined import EMBEDDED
 from app.samples.keeping import keep_picture
 from app.samples.mapping import Mapping
 from app.samples.schemas import SampleLine
-from app.samples.sources import EMBEDDED, BadLine
+from app.samples.sources import BadLine
 
 MOST_FRAMES = 64
 PICTURE_ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}

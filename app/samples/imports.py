@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from app.accounts.tables import User
 from app.core.db import Session, now, transaction
-from app.core.errors import Refusal
+from app.core.errors import Invalid, Refusal
 from app.core.jobs import nudge
 from app.projects.tables import Project
 from app.samples import gathering, sources
@@ -219,5 +219,9 @@ def _count(source: Path) -> int | None:
             for block in iter(lambda: file.read(1 << 20), b""):
                 lines, last = lines + block.count(b"\n"), block
             return lines + (not last.endswith(b"\n"))  # the last line may have no end of its own
-    parts = sources.shards_of(source) if source.is_dir() else [source] if source.suffix == ".parquet" else []
-    return sum(map(sources.count_of, parts)) or None
+    if not (source.is_dir() or source.suffix.lower() in sources.SHARDS):
+        return None
+    try:
+        return sources.count_of(source) or None
+    except Invalid:  # reading it will say what is wrong with it
+        return None

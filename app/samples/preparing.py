@@ -16,10 +16,8 @@ import orjson
 
 from app.core.errors import Refusal
 from app.core.language import gettext as _
+from app.samples.confined import MEMORY
 from app.samples.refusals import TooCostly, TruncatedImage
-
-MEMORY = 3 * 2**30
-"""Bytes of address space; a picture of 100 megapixels needs a fraction, since it is read in strips."""
 
 CPU_SECONDS = 240
 LARGEST_OUTPUT = 4 * 2**30

@@ -7,7 +7,7 @@ Face library saves it on disk (Arrow or Parquet shards). Pictures that rows carr
 from __future__ import annotations
 
 import csv
-import hashlib
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -16,18 +16,12 @@ from typing import IO, Any
 
 import orjson
 
-from app.core import storage
 from app.core.errors import Invalid
 from app.core.language import gettext as _
+from app.samples import confined
 from app.samples.elements import Unreadable, elements_of
 
 LONGEST_LINE = 8 * 2**20
-ROWS_AT_ONCE = 64
-"""Rows of a columnar file that are in memory together: they may carry pictures."""
-
-EMBEDDED = "embedded:"
-"""How the name of a picture begins that a row carried within it."""
-
 LOOKED_AT = 200
 """Records by which a file is judged before it is imported."""
 
@@ -45,6 +39,10 @@ class BadSource(Invalid):
     """A file or a folder that holds no records in a way that we read."""
 
 
+class UnpacksTooFar(BadSource):
+    """A table that unpacks to more than reading one may take: it may be a few kilobytes that stand for terabytes."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """One record, counted from 1 as people count lines. `value()` parses it and raises BadLine."""
@@ -60,12 +58,10 @@ def records(source: Path, aside: Path, skip: int = 0) -> Iterator[Entry]:
 
     aside: the folder that embedded pictures are written to. Raises BadSource, also in the middle of a damaged file.
     """
-    parts = shards_of(source) if source.is_dir() else [source]
-    number = 0
-    for part in parts:
-        for entry in _entries(part, aside, max(0, skip - number)):
-            yield Entry(number + entry.number, entry.value, entry.weight) if number else entry
-        number += count_of(part) if len(parts) > 1 else 0
+    if source.is_dir() or source.suffix.lower() in SHARDS:
+        yield from _columnar(source, aside, skip)
+    else:
+        yield from (entry for entry in _entries(source) if entry.number > skip)
 
 
 def first_few(source: Path, aside: Path) -> Iterator[Any]:
@@ -154,29 +150,11 @@ def entries_of(lines: Iterable[str | bytes]) -> Iterator[Entry]:
             yield Entry(number, lambda text=text: parsed(text), len(text))  # type: ignore[misc]
 
 
-def count_of(part: Path) -> int:
-    """How many rows a shard has."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if part.suffix.lower() == ".parquet":
-        return int(pq.ParquetFile(part).metadata.num_rows)
-    with pa.memory_map(str(part)) as file:
-        return sum(batch.num_rows for batch in _arrow_batches(file))
-
-
-def _entries(part: Path, aside: Path, skip: int) -> Iterator[Entry]:
+def _entries(part: Path) -> Iterator[Entry]:
     kind = part.suffix.lower()
-    if kind in SHARDS:
-        yield from _columnar(part, aside, skip)
-        return
     if kind == ".json":
-        found = _array(part)
-    elif kind in (".csv", ".tsv"):
-        found = _separated(part, "\t" if kind == ".tsv" else ",")
-    else:
-        found = _lines(part)
-    yield from (entry for entry in found if entry.number > skip)
+        return _array(part)
+    return _separated(part, "\t" if kind == ".tsv" else ",") if kind in (".csv", ".tsv") else _lines(part)
 
 
 def _lines(part: Path) -> Iterator[Entry]:
@@ -216,62 +194,50 @@ def _cells(row: dict[str, Any]) -> dict[str, Any]:
     return {name: cell for name, cell in row.items() if cell not in (None, "")}
 
 
-def _columnar(part: Path, aside: Path, skip: int) -> Iterator[Entry]:
-    import pyarrow as pa
-
-    number = 0
-    try:
-        for batch in _batches(part):
-            batch.validate(full=True)  # damaged offsets would be followed out of the file, and end the process
-            if number + batch.num_rows <= skip:
-                number += batch.num_rows
-                continue
-            for start in range(0, batch.num_rows, ROWS_AT_ONCE):
-                for row in batch.slice(start, ROWS_AT_ONCE).to_pylist():
-                    number += 1
-                    if number > skip:
-                        yield Entry(number, lambda row=row: _without_bytes(row, aside), _weight(row))  # type: ignore[misc]
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as problem:  # the last: of a column's name
-        words = " ".join(str(problem).split())[:200]
-        raise BadSource(_("The table is damaged (%(problem)s).", problem=words), part.name) from None
+def _columnar(source: Path, aside: Path, skip: int) -> Iterator[Entry]:
+    """The rows of a table or of a datasets folder's, which a confined process unpacks: see `columnar`."""
+    parts = [str(part.resolve()) for part in (shards_of(source) if source.is_dir() else [source])]
+    number = skip
+    with confined.reading(work="rows", parts=parts, aside=str(aside.resolve()), skip=skip) as (out, process):
+        for line in lines_of(out):
+            if line.startswith(confined.REFUSED):
+                raise _refusal(orjson.loads(line[1:]), number + 1)
+            if line.endswith(b"\n") or len(line) > LONGEST_LINE:  # else it was ended in the middle of a row
+                number += 1
+                yield Entry(number, lambda line=line: parsed(line), len(line))  # type: ignore[misc]
+        if (code := process.wait()) > 0:
+            raise BadSource(_("The file could not be prepared; the worker's log says why."), source.name)
+        if code:
+            kind = "time" if code == -signal.SIGXCPU else "memory"
+            raise _refusal({"kind": kind, "part": source.name}, number + 1)
 
 
-def _batches(part: Path) -> Iterator[Any]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if part.suffix.lower() == ".parquet":
-        yield from pq.ParquetFile(part).iter_batches(batch_size=ROWS_AT_ONCE)
-        return
-    with pa.memory_map(str(part)) as file:
-        yield from _arrow_batches(file)
-
-
-def _arrow_batches(file: Any) -> Iterator[Any]:
-    import pyarrow as pa
-
-    try:
-        yield from pa.ipc.open_stream(file)
-    except pa.ArrowInvalid:
-        file.seek(0)
-        reader = pa.ipc.open_file(file)
-        yield from (reader.get_batch(index) for index in range(reader.num_record_batches))
-
-
-def _weight(value: Any) -> int:
-    if isinstance(value, dict | list):
-        return sum(map(_weight, value.values() if isinstance(value, dict) else value))
-    return len(value) if isinstance(value, str | bytes) else 8
+def _refusal(told: dict[str, str], number: int) -> BadSource:
+    where = f"{told['part']}:{number}"
+    if told["kind"] == "damaged":
+        return BadSource(_("The table is damaged (%(problem)s).", problem=told["words"]), told["part"])
+    advice = _("Write the table anew without what is so large, or its records as .jsonl with their media as files.")
+    if told["kind"] == "time":
+        return UnpacksTooFar(
+            _("From row %(row)s on the table takes longer to unpack than one of its size may.", row=number),
+            where,
+            advice,
+        )
+    limit = f"{confined.MEMORY / 2**30:g} GiB"
+    return UnpacksTooFar(
+        _(
+            "From row %(row)s on the table unpacks to far more than it packs, or than %(limit)s.",
+            row=number,
+            limit=limit,
+        ),
+        where,
+        advice,
+    )
 
 
-def _without_bytes(value: Any, aside: Path) -> Any:
-    """The value with bytes replaced by the names of files that hold them, and without what is null."""
-    if isinstance(value, bytes):
-        name = hashlib.sha256(value).hexdigest()
-        storage.write_whole(aside / name, value)
-        return EMBEDDED + name
-    if isinstance(value, dict):
-        if value.keys() == {"bytes", "path"}:
-            return _without_bytes(value["bytes"], aside) if value["bytes"] else value["path"]
-        return {key: _without_bytes(inner, aside) for key, inner in value.items() if inner is not None}
-    return [_without_bytes(inner, aside) for inner in value] if isinstance(value, list) else value
+def count_of(source: Path) -> int | None:
+    """How many rows a table or a datasets folder has; None where that cannot be told."""
+    parts = [str(part.resolve()) for part in (shards_of(source) if source.is_dir() else [source])]
+    with confined.reading(work="count", parts=parts) as (out, _process):
+        counts = out.read().split()
+    return sum(map(int, counts)) if len(counts) == len(parts) and all(map(bytes.isdigit, counts)) else None

@@ -23,7 +23,8 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.core.errors import Invalid
-from app.samples import guessing, importing, mapping, shapes, sources, unpacking
+from app.samples import columnar, guessing, importing, mapping, shapes, sources, unpacking
+from app.samples.confined import REFUSED
 from app.samples.tables import Sample
 from tests import cast
 
@@ -105,6 +106,10 @@ def _damage(content: bytearray, data: st.DataObject) -> None:
 
 
 def _read_through(file: Path) -> None:
+    if file.suffix in sources.SHARDS:  # here and not in a process of its own: that would start hundreds
+        for line in columnar.lines([file], file.parent, 0):
+            assert line.startswith((b"{", REFUSED))
+        return
     try:
         for entry in sources.records(file, file.parent):
             try:
