@@ -54,6 +54,9 @@ def test_an_admin_sees_what_an_upload_holds_before_it_is_added(client: TestClien
     preview = client.get(address).text
     assert "What is it?" in preview
     assert "This is not JSON" in preview
+    chinese = client.get(address, headers={"accept-language": "zh-CN"}).text
+    tally = "已查看前 <b>2</b> 条记录。 将新增 <b>1</b> 个样本。 其中 <b>1</b> 条有错误。"
+    assert f'<p class="tally">{tally}</p>' in chinese
     assert session.scalar(sa.select(sa.func.count()).select_from(Sample)) == 0
     client.post(f"{address}/confirmation", follow_redirects=False)
     _work(session)
