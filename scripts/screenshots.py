@@ -38,6 +38,13 @@ PAGES = {
     "run-score": ("rui", "/projects/demo/runs/3"),
     "run-mm-dpo": ("rui", "/projects/demo/runs/4"),
     "run-evaluate": ("rui", "/projects/demo/runs/5"),
+    "clusters": ("admin", "/projects/demo/clusters"),
+    "map": ("admin", "/projects/demo/map"),
+    "sampling": ("admin", "/projects/demo/samplings/new"),
+    "comparison": ("rui", "/projects/demo/runs/comparison?ids=2,4"),
+    "checkpoints": ("rui", "/projects/demo/runs/checkpoints"),
+    "playground": ("rui", "/projects/demo/runs/playground"),
+    "workers": ("rui", "/projects/demo/runs/workers"),
 }
 
 
@@ -67,7 +74,7 @@ def main() -> None:
     parser.add_argument("--size", default="1440x900")
     parser.add_argument("--dark", action="store_true")
     parser.add_argument(
-        "--only", default="annotate,reviews,quality,dataset,run-mm-dpo,run-evaluate", help="names, or all"
+        "--only", default="annotate,reviews,quality,dataset,clusters,map,run-mm-dpo,run-evaluate", help="names, or all"
     )
     args = parser.parse_args()
     args.to.mkdir(parents=True, exist_ok=True)
