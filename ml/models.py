@@ -21,7 +21,7 @@ from ml.encoding import Encoder, Prefix, Suffix
 from ml.errors import BaseModelNotFound, ConfigError
 from ml.features import Deep, joined
 from ml.packing import Rows
-from ml.quantised import four_bits
+from ml.quantised import four_bits, keep_as_loaded
 from ml.sharding import Whole
 
 
@@ -274,7 +274,7 @@ def _from_pretrained(base: str, dtype: torch.dtype, quantised: bool) -> tuple[An
     try:
         processor = auto.from_pretrained(base)
         more = four_bits(base, dtype) if quantised else {}
-        net = AutoModelForImageTextToText.from_pretrained(base, dtype=dtype, **more)
+        net = keep_as_loaded(AutoModelForImageTextToText.from_pretrained(base, dtype=dtype, **more))
     except (OSError, ValueError, ImportError, KeyError) as error:
         print(error, file=sys.stderr)
         raise BaseModelNotFound(f"{base!r} cannot be loaded as a vision-language model: {_brief(error)}") from None

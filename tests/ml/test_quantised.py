@@ -16,10 +16,16 @@ from ml.models import VisionLanguage, load
 from ml.recipes import mm_dpo
 from tests.ml import cast, families
 from tests.ml.test_engine import DPO, curve, elsewhere
-from tests.ml.test_packing import WIDE, gradients, sample
+from tests.ml.test_packing import WIDE, gradients, loss_of, sample
 from tests.ml.test_recipes import go, result
 
 bitsandbytes = pytest.importorskip("bitsandbytes", reason="QLoRA needs the group qlora")
+
+
+@pytest.fixture(params=[True, False], ids=["avx512_bf16", "without"], autouse=True)
+def cpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CPU with and without AVX512-BF16, as bitsandbytes is told when it makes a layer."""
+    monkeypatch.setattr("bitsandbytes.nn.modules.has_avx512bf16", lambda: request.param)
 
 
 def quantised(base: Path) -> VisionLanguage:
@@ -55,6 +61,25 @@ def test_responses_share_a_row_of_four_bits_as_they_do_one_of_floats(base: Path)
     plain_loss, plain = gradients(model, packing.plain(prefixes, suffixes, model.pad, model.device))
     assert packed_loss == pytest.approx(plain_loss, rel=1e-5)
     assert float((packed - plain).norm() / plain.norm()) < 1e-5
+
+
+def test_weights_of_four_bits_and_their_gradients_are_the_same_after_an_evaluation(base: Path) -> None:
+    model = quantised(base)
+    adapters.add_lora(model, 8, 16.0, 0.0, "all")
+    prefixes, suffixes = sample(model, [WIDE])
+    rows = model.rows(prefixes, suffixes)
+    before = {name: each.clone() for name, each in model.net.state_dict().items()}
+    model.train()
+    loss, fresh = gradients(model, rows)
+    model.eval()
+    with torch.no_grad():
+        seen = loss_of(model, rows, [model.see(prefix) for prefix in rows.prefixes])
+    assert float(seen) == pytest.approx(loss, rel=1e-6)
+    model.train()
+    again, after = gradients(model, rows)
+    assert again == loss
+    assert after.equal(fresh)
+    assert all(each.equal(before[name]) for name, each in model.net.state_dict().items())
 
 
 def test_a_policy_learns_above_four_bits_and_leaves_an_adapter_and_whole_floats(
