@@ -21,7 +21,7 @@ from ml.basics import Training
 from ml.config import RECIPES, ConfigError, Expand, expander_of
 from ml.errors import NoQuantiser, Refused, Stopped
 from ml.folder import RunFolder
-from ml.launched import die_with_launcher
+from ml.launched import depart, die_with_launcher
 
 REFUSED, STOPPED, FAILED = 2, 143, 1
 TOOLS = ("tiny", "merge", "safety", "rewardbench", "serve")
@@ -88,4 +88,4 @@ def _end(error: Exception, status: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    depart(main(sys.argv[1:]))

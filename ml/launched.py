@@ -1,17 +1,19 @@
-"""Processes that torchrun starts end with it: each has a session of its own, which no signal to its group reaches."""
+"""Processes that torchrun starts: they end with it, and without the interpreter's own end."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import signal
+import sys
+from typing import NoReturn
 
 _PR_SET_PDEATHSIG = 1
 MARK = "TORCHELASTIC_RUN_ID"
 
 
 def die_with_launcher() -> None:
-    """On Linux; elsewhere, and alone, nothing is to be done."""
+    """Each has a session of its own, which no signal to its group reaches. On Linux; elsewhere, and alone, nothing."""
     if MARK not in os.environ:
         return
     launcher = os.getppid()
@@ -20,3 +22,17 @@ def die_with_launcher() -> None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != launcher:  # it ended before we asked
             os._exit(1)
+
+
+def depart(status: int) -> NoReturn:
+    """End this process with its status; one of several at once, for all that it leaves is written by then.
+
+    Gloo's threads outlive their group, which what torch keeps of sharded weights still refers to, and run beside the
+    end of the interpreter. On a busy machine it ended in "terminate called without an active exception", and a run of
+    which everything was done had failed; a refusal would have lost its own status.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)

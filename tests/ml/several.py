@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from ml.__main__ import main
+from ml.launched import depart
 
 if __name__ == "__main__":
-    sys.exit(max(main(["mm_dpo", folder]) for folder in sys.argv[1:]))
+    depart(max(main(["mm_dpo", folder]) for folder in sys.argv[1:]))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +48,30 @@ def launched(*command: str) -> None:
 
 def weights(folder: Path) -> dict[str, Tensor]:
     return load_file(folder / "output" / "checkpoint" / "model.safetensors")
+
+
+@pytest.mark.parametrize(("processes", "status"), [("2", 7), ("1", -signal.SIGABRT)])
+def test_one_of_several_ends_with_its_own_status_whatever_the_interpreters_end_would_do(
+    processes: str, status: int
+) -> None:
+    """What aborts here is what Python does last of all; alone, a process ends as Python does."""
+    program = "import atexit, os; atexit.register(os.abort)\nfrom ml.launched import depart; print('all said'); depart(7)"
+    environ = os.environ | {"WORLD_SIZE": processes}
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environ, capture_output=True, text=True)
+    assert ended.returncode == status
+    if status == 7:
+        assert ended.stdout == "all said\n"
+
+
+def test_several_that_have_met_and_are_refused_say_why_and_exit_2(tmp_path: Path, data: Path, base: Path) -> None:
+    more = {"objective": "mm_dpo", "margins": "reward", "base": str(base)}
+    folder = cast.run_folder(tmp_path / "run", "mm_dpo", {"dataset": data}, **CONFIG | more)
+    command = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "ml", "mm_dpo", str(folder))
+    environ = os.environ | {"OMP_NUM_THREADS": "1"}
+    ended = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, env=environ, capture_output=True, text=True)
+    assert ended.returncode == 1  # the launcher's own
+    assert "NoScores: inputs/scores/margins.jsonl is not there" in ended.stderr
+    assert re.search(r"exitcode +: 2 ", ended.stderr)
 
 
 @pytest.mark.timeout(900)
