@@ -28,8 +28,8 @@ def depart(status: int) -> NoReturn:
     """End this process with its status; one of several at once, for all that it leaves is written by then.
 
     Gloo's threads outlive their group, which what torch keeps of sharded weights still refers to, and run beside the
-    end of the interpreter. On a busy machine it ended in "terminate called without an active exception", and a run of
-    which everything was done had failed; a refusal would have lost its own status.
+    end of the interpreter. Once, on a busy machine, a process whose work was done ended in "terminate called without
+    an active exception"; it was not seen a second time, and that end is where it most likely came from.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         sys.stdout.flush()
