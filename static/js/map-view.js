@@ -37,7 +37,7 @@ export class View {
 
   seen({ x, y, zoom }) {
     const { clientWidth: width, clientHeight: height } = this.ground;
-    const half = [width, height].map((side) => (1.05 * side) / (Math.min(width, height) || 1) / zoom);
+    const half = [width, height].map((side) => (1.1 * side) / (Math.min(width, height) || 1) / zoom);
     return { x, y, half, size: Math.min(10, 3 + Math.log2(zoom)) };
   }
 
