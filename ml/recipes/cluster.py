@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from PIL import Image
@@ -59,7 +60,7 @@ def encoded(folder: RunFolder, config: Cluster, paths: Sequence[str]) -> VectorF
         lay(folder.path / "vectors", paths, f"{config.base} {config.max_pixels}", encoder.width)
     parallel.meet()
     file = VectorFile(folder.path / "vectors")
-    begun, fresh = time.monotonic(), 0
+    begun, fresh, lost = time.monotonic(), 0, list[str]()
     with ThreadPoolExecutor(4) as decoders:
         for step, rows in enumerate(blocks(file.waiting(parallel.rank(), parallel.world()), config.batch), 1):
             folder.halt()
@@ -67,6 +68,7 @@ def encoded(folder: RunFolder, config: Cluster, paths: Sequence[str]) -> VectorF
             for row, found in zip(rows, read, strict=True):
                 if isinstance(found, BadImage):
                     file.lose(int(row))
+                    lost.append(str(found))
                     folder.note(f"{found}; its samples are in no cluster", "warning")
             good = [each for each in read if not isinstance(each, BadImage)]
             kept = [int(row) for row, each in zip(rows, read, strict=True) if not isinstance(each, BadImage)]
@@ -75,8 +77,16 @@ def encoded(folder: RunFolder, config: Cluster, paths: Sequence[str]) -> VectorF
             rate = fresh * parallel.world() / max(time.monotonic() - begun, 1e-9)
             folder.metric(step, "encode", {"vectors_per_second": rate})
             folder.progress("encode", file.count(), len(paths))
-    parallel.meet()
+    _tell_of_others(folder, lost)
     return file
+
+
+def _tell_of_others(folder: RunFolder, lost: list[str]) -> None:
+    """Note what the other processes could not read: the leader alone writes. All meet here."""
+    _mine, *others = parallel.gathered(lost)
+    for found in (problem for each in others for problem in cast(list[str], each)):
+        if parallel.leads():
+            folder.note(f"{found}; its samples are in no cluster", "warning")
 
 
 def picture(path: str, max_pixels: int) -> Image.Image | BadImage:

@@ -18,6 +18,7 @@ from ml.errors import NoEncoder, NoPictures, Stopped
 from ml.folder import RunFolder, read_lines
 from ml.recipes import cluster
 from tests.ml.cast import picture
+from tests.ml.test_parallel import torchrun
 
 COLOURS = ("red", "green", "blue", "yellow", "black", "purple")
 CONFIG = {"recipe": "cluster", "clusters": 2, "layout": "pca", "batch": 4, "device": "cpu", "near_duplicate": 0.999}
@@ -76,6 +77,17 @@ def test_a_stopped_run_encodes_only_what_is_left(tmp_path: Path, monkeypatch: py
     perform("cluster", again)
     assert 0 < before < 14 and len(read) == len(set(read)) == 14
     assert len(placed(again)) == 14
+
+
+def test_two_processes_share_the_pictures_out_and_find_the_same(tmp_path: Path) -> None:
+    alone, shared = lay(tmp_path / "alone"), lay(tmp_path / "shared")
+    perform("cluster", alone)
+    torchrun("-m", "ml", "cluster", str(shared.path))
+    assert placed(shared) == placed(alone)
+    for name in ("duplicates.jsonl", "clusters.json"):
+        assert (shared.output / name).read_text() == (alone.output / name).read_text()
+    notes = [each["text"] for each in read_lines(shared.path / "metrics.jsonl") if each["kind"] == "note"]
+    assert sum("broken.png" in note for note in notes) == 1, "whichever process read it"
 
 
 def test_a_clip_of_ones_own_is_an_encoder_too(tmp_path: Path) -> None:
